@@ -1,0 +1,60 @@
+# Gauntlet: data -> train -> attack -> measurements -> figures, tables, claims -> report.
+# Rules hold no science: each calls one `gauntlet` command that a person can paste into a shell.
+import shutil
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+# An explicit --configfile replaces the default scale as a whole; it is not merged into it.
+if "scale" not in config:
+
+    configfile: "config/mini.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/dml.smk"
+include: "workflow/rules/studies.smk"
+include: "workflow/rules/report.smk"
+
+
+onstart:
+    if workflow.executor_plugin.name == "slurm" and not shutil.which("sbatch"):
+        raise WorkflowError(
+            "no Slurm on this machine: sbatch is not on PATH\n  remedy: log in to the cluster's submit"
+            " host, load its Slurm module, or leave out --profile slurm"
+        )
+
+
+# ---- named targets ---------------------------------------------------------------------------------
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.output,
+        rules.track.output,
+
+
+rule data:
+    input:
+        PREPARED,
+
+
+rule models:
+    input:
+        TRAINED,
+
+
+rule measurements:
+    input:
+        MEASURED,
+
+
+rule figures:
+    input:
+        FIGURES,
+        TABLES,

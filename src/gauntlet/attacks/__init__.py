@@ -1,0 +1,1 @@
+"""Attacks: one PGD kernel (``pgd``), test-time attacks on embeddings, one file each."""

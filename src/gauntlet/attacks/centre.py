@@ -1,0 +1,30 @@
+"""Own centre: push every embedding away from the mean clean embedding of its class.
+
+Maximises ``-s(F(x'), c_y)``, s the cosine. Classes of the test set were never trained on, so class
+means stand in for proxies. Pushing towards a *wrong* centre instead would leave clustering scores
+intact, which ignore cluster names: whole classes would move together.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gauntlet.core.registry import register
+
+
+@register("attack", "centre")
+class Centre:
+    """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,) their classes."""
+
+    joint = False
+
+    def __init__(self, clean: Tensor, labels: Tensor):
+        _, classes, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+        sums = clean.new_zeros(len(counts), clean.shape[1]).index_add(0, classes, clean)
+        self.own_centre = F.normalize(sums)[classes]
+
+    def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """(b,) negated cosines of perturbed ``embeddings`` (b, D) to the class means of ``rows`` (b,)."""
+        return -F.cosine_similarity(embeddings, self.own_centre[rows], dim=1)

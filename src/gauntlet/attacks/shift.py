@@ -1,0 +1,25 @@
+"""Embedding shift: move every embedding as far as possible from its clean place, without labels.
+
+Maximises ``||F(x') - F(x)||^2`` (Zhou et al. 2021, "ES"). The gradient is zero at ``x' = x``, so the
+random start of PGD is needed.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gauntlet.core.registry import register
+
+
+@register("attack", "shift")
+class Shift:
+    """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,), not used."""
+
+    joint = False
+
+    def __init__(self, clean: Tensor, labels: Tensor):
+        self.clean = clean
+
+    def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """(b,) squared distances of perturbed ``embeddings`` (b, D) from the clean ones of ``rows`` (b,)."""
+        return (embeddings - self.clean[rows]).square().sum(1)

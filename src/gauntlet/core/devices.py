@@ -1,0 +1,55 @@
+"""Where tensors live, and how many threads a job may use."""
+
+from __future__ import annotations
+
+import os
+
+from gauntlet.core.errors import GauntletError
+
+
+def setup(device: str = "auto", threads: int = 1):
+    """Choose the device and make the run deterministic; call once at the start of a step.
+
+    One thread is right for small nets: two jobs of two threads each on two cores are many times
+    slower than two jobs of one.
+
+    Args:
+        device: ``auto`` (a GPU when there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        threads: CPU threads for torch and faiss.
+
+    Returns:
+        A ``torch.device``.
+
+    Raises:
+        GauntletError: a GPU was asked for and there is none.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS at its first call
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise GauntletError(
+            f"device {device!r} was asked for, but no GPU is visible",
+            remedy="set GAUNTLET_DEVICE=cpu, or check the driver (nvidia-smi) and the job's GPU request",
+        )
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+    torch.backends.cudnn.benchmark = False
+    return torch.device(device)
+
+
+def describe(device) -> str:
+    """The device in words, for provenance: the GPU's name, or the CPU's."""
+    import platform
+
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            models = [line.split(":", 1)[1].strip() for line in handle if line.startswith("model name")]
+    except OSError:
+        models = []
+    return models[0] if models else platform.processor() or platform.machine()

@@ -1,0 +1,124 @@
+"""Files that appear whole or not at all, and their hashes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gauntlet.core.errors import GauntletError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well.
+
+    The content is flushed to disk before the rename, so that a crash leaves the old file or the new
+    one, never a part. The temporary path may become a file or a folder; an existing folder of the
+    final name is replaced.
+
+    Raises:
+        GauntletError: the disk is full or the folder is read-only.
+    """
+    path = Path(path)
+    scratch = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary = scratch / path.name
+        yield temporary
+        _flush(temporary)
+        if path.is_dir():
+            os.replace(path, scratch / "replaced")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _explain(error, path) from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
+        with open(file, "rb+") as handle:
+            os.fsync(handle.fileno())
+
+
+def _explain(error: OSError, path: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return GauntletError("the disk is full", file=path, remedy="free some space, then run it again")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return GauntletError(
+            f"cannot write here ({error.strerror})", file=path, remedy="make the folder writable"
+        )
+    return error
+
+
+def sha256_file(path: str | Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with one spelling per value: sorted keys, no spaces. The form that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest_json(value: Any, length: int = 64) -> str:
+    """Hex SHA-256 of ``canonical_json(value)``, cut to ``length`` characters."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def write_text(path: str | Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Indented JSON with sorted keys; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Raises GauntletError when the file is absent or is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise GauntletError("no such file", file=path, remedy="run the step that makes it") from error
+    except ValueError as error:
+        raise GauntletError(
+            f"not valid JSON ({error})", file=path, remedy="delete it and run again"
+        ) from error
+
+
+def write_parquet(path: str | Path, table) -> None:
+    """Write a pandas DataFrame as zstd Parquet; the same rows give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    with atomic(path) as temporary:
+        pq.write_table(arrow, temporary, compression="zstd", compression_level=9)
+
+
+def read_parquet(path: str | Path):
+    """A pandas DataFrame. Raises GauntletError when the file is absent or damaged."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise GauntletError("no such file", file=path, remedy="run the step that makes it") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise GauntletError(
+            f"damaged Parquet file ({error})", file=path, remedy="delete it and run again"
+        ) from error

@@ -1,0 +1,130 @@
+"""Methods by name: ``@register("defense", "trades")`` in ``gauntlet/defenses/trades.py``.
+
+The file carries the method's name, so that a name resolves to its module without importing the
+siblings: adding a method changes nothing for the others, and the digest of a step covers only the
+modules that it uses.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gauntlet.core.errors import GauntletError, did_you_mean
+
+T = TypeVar("T")
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+#: Where the files of each kind live, relative to the package.
+HOMES = {
+    "attack": "attacks",
+    "defense": "defenses",
+    "figure": "report/figures",
+    "model": "models",
+    "reader": "data/readers",
+    "table": "report/tables",
+}
+
+_registered: dict[tuple[str, str], object] = {}
+
+
+def register(kind: str, name: str) -> Callable[[T], T]:
+    """Class or function decorator: make this the ``kind`` called ``name``.
+
+    Raises:
+        GauntletError: unknown kind, or the file is not called after the method.
+    """
+    if kind not in HOMES:
+        raise GauntletError(f"unknown kind {kind!r}", remedy=did_you_mean(kind, HOMES))
+
+    def decorate(method: T) -> T:
+        module = method.__module__.rsplit(".", 1)[-1]
+        if module != name:
+            raise GauntletError(
+                f"{kind} {name!r} is registered in {module}.py", remedy=f"move it to {HOMES[kind]}/{name}.py"
+            )
+        _registered[kind, name] = method
+        return method
+
+    return decorate
+
+
+def names(kind: str) -> list[str]:
+    """All methods of a kind, from the file names alone (nothing is imported)."""
+    return sorted(_files(kind))
+
+
+def module_path(kind: str, name: str) -> Path:
+    """The file that defines a method.
+
+    Raises:
+        GauntletError: there is no such method; names the closest.
+    """
+    files = _files(kind)
+    if name not in files:
+        raise GauntletError(f"unknown {kind} {name!r}", remedy=did_you_mean(name, files))
+    return files[name]
+
+
+def resolve(kind: str, name: str):
+    """Import the module of one method and return the registered class or function."""
+    path = module_path(kind, name)
+    dotted = ".".join(("gauntlet", *path.relative_to(PACKAGE).with_suffix("").parts))
+    importlib.import_module(dotted)
+    try:
+        return _registered[kind, name]
+    except KeyError:
+        raise GauntletError(
+            f"no {kind} called {name!r} is registered here",
+            file=path,
+            remedy=f'add @register("{kind}", "{name}") to its class or function',
+        ) from None
+
+
+def options(kind: str, name: str) -> dict[str, tuple[str, bool]]:
+    """Constructor options of a registered class, read from its source: name -> (annotation, required).
+
+    Static, so that the workflow can check a study without importing torch.
+    """
+    tree = ast.parse(module_path(kind, name).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and any(_registers(d, kind, name) for d in node.decorator_list):
+            for function in node.body:
+                if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+                    return _parameters(function.args)
+    return {}
+
+
+def _registers(decorator: ast.expr, kind: str, name: str) -> bool:
+    return isinstance(decorator, ast.Call) and [
+        argument.value for argument in decorator.args if isinstance(argument, ast.Constant)
+    ] == [kind, name]
+
+
+def _parameters(arguments: ast.arguments) -> dict[str, tuple[str, bool]]:
+    positional = arguments.args[1:]  # without self
+    required = len(positional) - len(arguments.defaults)
+    found = {
+        argument.arg: (ast.unparse(argument.annotation) if argument.annotation else "", index < required)
+        for index, argument in enumerate(positional)
+    }
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        found[argument.arg] = (
+            ast.unparse(argument.annotation) if argument.annotation else "",
+            default is None,
+        )
+    return found
+
+
+def _files(kind: str) -> dict[str, Path]:
+    """Method files of a kind by name; a file that registers nothing is a helper and is left out."""
+    home = PACKAGE / HOMES[kind]
+    found = {}
+    for path in sorted(home.rglob("*.py")):
+        if not path.name.startswith("_") and f'@register("{kind}", "' in path.read_text(encoding="utf-8"):
+            found[path.stem] = path
+    return found

@@ -1,0 +1,23 @@
+"""Datasets: a registry, and prepared arrays that are verified and memory-mapped.
+
+``load`` reads a prepared set; ``gauntlet.data.fetch`` obtains and prepares one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gauntlet.data.registry import folder, names
+
+if TYPE_CHECKING:
+    from gauntlet.data.dataset import Dataset
+
+__all__ = ["folder", "load", "names"]
+
+
+def load(name: str, folder: Path | None = None) -> Dataset:
+    """The prepared dataset ``name``, verified; see ``gauntlet.data.dataset.load``."""
+    from gauntlet.data.dataset import load
+
+    return load(name, folder)

@@ -1,0 +1,88 @@
+"""A prepared dataset in memory: memory-mapped images and labels, verified before use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import read_json
+from gauntlet.data import registry
+from gauntlet.data.prepared import verify
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of the official split.
+
+    Attributes:
+        images: uint8 (n, C, H, W), memory-mapped and read-only, values 0 to the dataset's ``peak``.
+        labels: int64 (n,), indices into the dataset's ``class_names``.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset.
+
+    Attributes:
+        name: its name in the registry.
+        class_names: one per label.
+        peak: the pixel value of white; ``images / peak`` is in [0, 1].
+        train, test: the official split.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    peak: int
+    train: Split
+    test: Split
+
+
+def load(name: str, folder: Path | None = None) -> Dataset:
+    """Read a prepared set, after comparing the hashes of its files with the registry's.
+
+    Args:
+        name: its name in the registry.
+        folder: the prepared set's own folder; the registry's (``data/<name>``) when absent.
+
+    Raises:
+        GauntletError: unknown name; the set is not prepared; a file is missing or altered.
+    """
+    entry = registry.entry(name)
+    folder = Path(folder) if folder is not None else Path(entry.folder)
+    remedy = f"gauntlet data fetch {name}"
+    if not folder.is_dir():
+        raise GauntletError(f"dataset {name!r} is not prepared", file=folder, remedy=remedy)
+    if entry.prepared is None:
+        raise GauntletError(
+            f"{name!r} has no hashes of its prepared files",
+            file=registry.REGISTRY,
+            key=f"{name}.prepared",
+            remedy=f"paste what `{remedy}` prints",
+        )
+    if fault := verify(folder, entry.prepared):
+        file, problem = fault
+        raise GauntletError(problem, file=folder / file, remedy=f"{remedy} (replaces the damaged copy)")
+    facts = read_json(folder / "dataset.json")
+    return Dataset(
+        name=name,
+        class_names=tuple(facts["classes"]),
+        peak=facts["peak"],
+        train=_split(folder, "train"),
+        test=_split(folder, "test"),
+    )
+
+
+def _split(folder: Path, split: str) -> Split:
+    images = np.load(folder / f"{split}_images.npy", mmap_mode="r", allow_pickle=False)
+    labels = np.load(folder / f"{split}_labels.npy", allow_pickle=False)
+    return Split(images, labels.astype(np.int64))

@@ -1,0 +1,199 @@
+"""One safe way to unpack archives: tar (plain, gz, bz2, xz), zip and Debian packages.
+
+An archive is untrusted input. Members may not have absolute names or ``..``, may not be devices,
+may not appear twice, and together may not exceed a declared size. No link is ever created: a link
+to a file that was unpacked before it becomes a copy, any other link is refused. So no member can be
+written through a link, and paths can be judged by their text alone.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.data.ar import Part, members
+
+CHUNK = 1 << 20
+NAME_MAX = 255  # bytes in one part of a path, on common file systems
+REMEDY = "do not use this archive; get it again from its publisher"
+
+
+def extract(archive: str | Path, into: str | Path, *, limit: int) -> list[Path]:
+    """Unpack an archive, by the kind that its name says, into the folder ``into``.
+
+    Args:
+        archive: ``.tar``, ``.tar.gz``, ``.tgz``, ``.tar.bz2``, ``.tar.xz``, ``.zip``, ``.deb``, or a
+            single compressed file ``.gz``.
+        into: an existing folder.
+        limit: the most bytes that all members together may have, unpacked (for a tar archive, with
+            the padding after the last one, usually 10 kB).
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        GauntletError: a hostile or damaged archive; names the archive and the member.
+    """
+    archive = Path(archive)
+    target = _Target(archive, Path(into).resolve(), limit)
+    name = archive.name
+    if not archive.stat().st_size:
+        raise GauntletError("damaged archive (it is empty)", file=archive, remedy="fetch it again")
+    with _damage(archive):
+        if name.endswith(".deb"):
+            _deb(archive, target)
+        elif name.endswith(".zip"):
+            _zip(archive, target)
+        elif name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+            with tarfile.open(archive, "r:*") as tar:
+                _tar(tar, target)
+        elif name.endswith(".gz"):
+            with gzip.open(archive) as source:
+                target.write(archive.stem, source)
+        else:
+            raise GauntletError("not an archive of a known kind", file=archive, remedy="tar, zip, deb or gz")
+    return target.written
+
+
+@contextmanager
+def _damage(archive: Path) -> Iterator[None]:
+    import lzma
+    import zlib
+
+    try:
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        raise GauntletError(f"damaged archive ({error})", file=archive, remedy="fetch it again") from error
+    except (EOFError, NotImplementedError, RuntimeError) as error:  # cut short; unknown or encrypted zip
+        raise GauntletError(f"cannot unpack it ({error})", file=archive, remedy="fetch it again") from error
+
+
+@dataclass
+class _Target:
+    """The folder that an archive is unpacked into, and the bytes that are left to it."""
+
+    archive: Path
+    root: Path
+    left: int
+    written: list[Path] = field(default_factory=list)
+
+    def refuse(self, member: str, problem: str) -> GauntletError:
+        return GauntletError(f"refused: {problem}", file=self.archive, key=member, remedy=REMEDY)
+
+    def path(self, member: str) -> Path:
+        """Where ``member`` goes. Raises GauntletError when that is outside the folder."""
+        pure = PurePosixPath(member)
+        if "\0" in member or "\\" in member or member[1:2] == ":" or pure.is_absolute():
+            raise self.refuse(member, "its name is not a relative path")
+        if ".." in pure.parts:
+            raise self.refuse(member, "its name leads out of the folder")
+        if any(len(os.fsencode(part)) > NAME_MAX for part in pure.parts):
+            raise self.refuse(member, "its name is too long")
+        return self.root / pure
+
+    def spend(self, count: int, member: str) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise self.refuse(member, "the archive unpacks to more bytes than declared")
+
+    def folder(self, member: str) -> None:
+        self._make(self.path(member), member)
+
+    def _make(self, folder: Path, member: str) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise self.refuse(member, "it is inside of another member that is a file") from None
+
+    def write(self, member: str, source: BinaryIO) -> None:
+        path = self.path(member)
+        self._make(path.parent, member)
+        if path.exists():
+            raise self.refuse(member, "it appears twice")
+        with open(path, "xb") as out:
+            while chunk := source.read(min(CHUNK, self.left + 1)):
+                self.spend(len(chunk), member)
+                out.write(chunk)
+        self.written.append(path)
+
+    def copy(self, member: str, linked: str) -> None:
+        """``member`` is a link to ``linked``, a name inside the archive."""
+        source = self.root / linked
+        if source not in self.written:
+            raise self.refuse(member, f"it is a link to {linked!r}, which was not unpacked before it")
+        with open(source, "rb") as file:
+            self.write(member, file)
+
+
+def _tar(tar: tarfile.TarFile, target: _Target) -> None:
+    for member in tar:
+        if member.isdir():
+            target.folder(member.name)
+        elif member.isreg():
+            target.write(member.name, tar.extractfile(member))
+        elif member.islnk():
+            target.copy(member.name, str(PurePosixPath(member.linkname)))
+        elif member.issym():
+            if PurePosixPath(member.linkname).is_absolute():
+                raise target.refuse(member.name, "it is a link out of the folder")
+            target.copy(member.name, _resolve(target, member.name, member.linkname))
+        else:
+            raise target.refuse(member.name, "it is a device or another special file")
+    while padding := tar.fileobj.read(CHUNK):  # to the end, where the compressed stream has its checksum
+        target.spend(len(padding), "the end of the archive")
+
+
+def _resolve(target: _Target, member: str, linkname: str) -> str:
+    """The name inside the archive that a relative symbolic link leads to."""
+    parts: list[str] = []
+    for part in (*PurePosixPath(member).parent.parts, *PurePosixPath(linkname).parts):
+        if part != "..":
+            parts.append(part)
+        elif parts:
+            parts.pop()
+        else:
+            raise target.refuse(member, "it is a link out of the folder")
+    return "/".join(parts)
+
+
+def _zip(archive: Path, target: _Target) -> None:
+    with zipfile.ZipFile(archive) as zipped:
+        for member in zipped.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if member.is_dir():
+                target.folder(member.filename)
+            elif kind in (0, stat.S_IFREG):
+                with zipped.open(member) as source:
+                    target.write(member.filename, source)
+            else:
+                raise target.refuse(member.filename, "it is a link or a special file")
+
+
+def _deb(archive: Path, target: _Target) -> None:
+    """A Debian package: an ``ar`` archive whose member ``data.tar.*`` holds the files (deb(5))."""
+    with open(archive, "rb") as file:
+        for name, offset, size in members(file, archive):
+            if name.startswith("data.tar"):
+                part = Part(file, offset, size)
+                if name.endswith(".zst"):
+                    import pyarrow as pa
+
+                    stream = pa.CompressedInputStream(pa.PythonFile(part, mode="r"), "zstd")
+                    tar = tarfile.open(fileobj=stream, mode="r|")  # noqa: SIM115
+                else:
+                    tar = tarfile.open(fileobj=part, mode="r:*")  # noqa: SIM115
+                with tar:
+                    _tar(tar, target)
+                return
+    raise GauntletError(
+        "damaged archive (it has no data.tar, as a Debian package has)", file=archive, remedy="fetch it again"
+    )

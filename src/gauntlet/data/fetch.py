@@ -1,0 +1,139 @@
+"""Obtain a dataset and prepare it: ordered fall-back over its sources, verified, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import atomic
+from gauntlet.core.registry import resolve
+from gauntlet.data import prepared, registry
+from gauntlet.data.registry import PREPARED, Entry
+from gauntlet.data.sources import Found, Unavailable, apt, dvc, store, url, wheel
+
+OBTAIN = {"apt": apt.obtain, "dvc": dvc.obtain, "url": url.obtain, "wheel": wheel.obtain}
+NETWORK = ("apt", "url")  # what GAUNTLET_OFFLINE=1 leaves out; dvc decides by its remote
+
+
+def prepare(name: str, folder: Path | None = None) -> Path:
+    """Make sure that the prepared set is there and intact, obtaining it if it is not.
+
+    Tried in order: the folder itself, ``$GAUNTLET_DATA`` (a folder with prepared sets or with the
+    publisher's files), then the registry's sources. ``GAUNTLET_OFFLINE=1`` leaves out the network.
+    Two processes may do this at once: one works and the other waits.
+
+    Args:
+        name: a dataset of the registry.
+        folder: the prepared set's own folder; the registry's when absent.
+
+    Returns:
+        The folder.
+
+    Raises:
+        GauntletError: unknown name; no source could serve it (says what each one answered); the
+            disk is full or read-only. Nothing half-prepared is left.
+    """
+    entry = registry.entry(name)
+    return obtain(entry, Path(folder) if folder is not None else Path(entry.folder))
+
+
+def obtain(entry: Entry, folder: Path) -> Path:
+    """``prepare`` for an entry that need not be in the registry's file."""
+    if _intact(entry, folder):
+        say(f"{entry.name}: already prepared, verified")
+        return folder
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise GauntletError(
+            f"cannot write here ({error.strerror})", file=folder.parent, remedy="make the folder writable"
+        ) from error
+    try:
+        if not _intact(entry, folder):
+            _sweep(folder)
+            _obtain(entry, folder)
+    finally:
+        lock.release()
+    return folder
+
+
+def _intact(entry: Entry, folder: Path) -> bool:
+    return entry.prepared is not None and prepared.verify(folder, entry.prepared) is None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left; the lock says that nobody is using it."""
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _obtain(entry: Entry, folder: Path) -> None:
+    answers = []
+    with atomic(folder) as temporary:
+        scratch = temporary.parent / "source"
+        for label, attempt in _attempts(entry):
+            say(f"{entry.name}: trying {label}")
+            scratch.mkdir()
+            try:
+                _build(entry, attempt(scratch), temporary)
+                break
+            except (Unavailable, GauntletError) as error:
+                answers.append(f"{label}: {getattr(error, 'problem', error)}")
+                say(f"{entry.name}: not from {label}: {getattr(error, 'problem', error)}")
+            finally:
+                shutil.rmtree(scratch)
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            files = ", ".join(file.name for file in entry.files.values())
+            raise GauntletError(
+                f"no source could serve the dataset {entry.name!r}\n    " + "\n    ".join(answers),
+                remedy=f"connect to the network, or set GAUNTLET_DATA to a folder that has {files}",
+            )
+    say(f"{entry.name}: prepared and verified in {folder}, from {label}")
+    if entry.prepared is None:
+        pins = "\n".join(f"    {file}: {digest}" for file, digest in prepared.hashes(folder).items())
+        say(f"{entry.name}: put these lines into its entry of registry.yaml:\n  prepared:\n{pins}")
+
+
+def _build(entry: Entry, found: Found, folder: Path) -> None:
+    """Make the prepared set in the new folder ``folder``, and verify it."""
+    if found.prepared:
+        folder.mkdir()
+        for file in PREPARED:
+            if not (found.prepared / file).is_file():
+                raise Unavailable(f"{file} is missing")
+            shutil.copyfile(found.prepared / file, folder / file)
+    else:
+        prepared.write(resolve("reader", entry.reader)(found.files, entry), entry, folder)
+    if entry.prepared and (fault := prepared.verify(folder, entry.prepared)):
+        raise Unavailable(f"{fault[0]}: its SHA-256 after preparation is not the registry's")
+
+
+def _attempts(entry: Entry) -> Iterator[tuple[str, Callable[[Path], Found]]]:
+    """What to try, in order: a label, and a function of an empty scratch folder."""
+    if given := os.environ.get("GAUNTLET_DATA"):
+        yield f"GAUNTLET_DATA ({given})", lambda scratch: store.obtain(Path(given), entry, scratch)
+    offline = os.environ.get("GAUNTLET_OFFLINE") == "1"
+    for source in entry.sources:
+        if offline and source.kind in NETWORK:
+            yield source.label, _offline
+        else:
+            yield source.label, lambda scratch, source=source: OBTAIN[source.kind](source, entry, scratch)
+
+
+def _offline(scratch: Path) -> Found:
+    raise Unavailable("left out, because GAUNTLET_OFFLINE=1")
+
+
+def say(text: str) -> None:
+    """One line of progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,6 @@
+"""One file per format. A reader turns verified files into arrays:
+
+``read(files: dict[str, Path], entry: Entry) -> dict[str, ndarray]``; the keys of ``files`` are the
+registry's, and the result has ``train_images`` and ``test_images``, uint8 (n, C, H, W), and
+``train_labels`` and ``test_labels``, integers (n,). Nothing is ever unpickled.
+"""

@@ -1,0 +1,1 @@
+"""Defenses: how a network is trained to withstand attacks. One file each; see docs/add-a-defense.md."""

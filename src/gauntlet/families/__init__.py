@@ -1,0 +1,1 @@
+"""Families: the capabilities that studies share. Each has ``settings``, ``train`` and ``evaluate``."""

@@ -1,0 +1,1 @@
+"""Deep metric learning: train embedding networks, attack them, score retrieval and clustering."""

@@ -1,0 +1,107 @@
+"""The sanity suite of a ``dml`` trial: every headline attack on the scores that it is made for.
+
+Attacks on single images are checked on recall@1, joint attacks on NMI and F1. Not the other way round:
+NMI and F1 ignore cluster names, so that an attack which moves whole classes together may raise them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gauntlet.core.seeds import numpy_generator, torch_generator
+from gauntlet.families.dml.target import Target, is_joint
+from gauntlet.metrics import clustering, sanity
+
+SHUFFLES = 20
+
+
+def run(
+    target: Target, attack: str, headline: Tensor, source: Callable[[Tensor], Tensor] | None
+) -> list[sanity.Check]:
+    """The suite of one attack, on ``settings.sanity_images`` images (or all, where there are fewer).
+
+    Args:
+        target: the whole network.
+        attack: the headline attack.
+        headline: (n, D) embeddings of all images under it.
+        source: another network to make transfer examples on; None takes the pixels as embedding.
+    """
+    settings = target.settings
+    rows = sample(target, settings.sanity_images)
+    joint = is_joint(attack)
+    if joint:  # perturbs its whole set together, so the suite's images are a set of their own
+        target = target.subset(rows)
+        rows = torch.arange(len(rows), device=rows.device)
+    other = Target(source or pixels(target.images), target.images, target.labels, settings, target.seed)
+    measure = _clustering if joint else _recall
+
+    def score(eps: float, steps: int, kind: sanity.Kind) -> dict[str, float]:
+        if kind == "white_box" and not joint and (eps, steps) == (settings.eps, settings.steps):
+            return measure(target, headline[rows], rows)
+        if kind == "random_noise":
+            generator = torch_generator(target.seed, "attack", "random_noise")
+            images = target.images[rows]
+            noise = torch.rand(images.shape, generator=generator).to(images.device)
+            images = (images + (2 * noise - 1) * eps).clamp(0, 1)
+        else:
+            maker = other if kind == "transfer" else target
+            images = maker.attack(attack, eps=eps, steps=steps, rows=rows)
+        return measure(target, target.embed(images), rows)
+
+    return sanity.suite(
+        score,
+        eps=settings.eps,
+        steps=settings.steps,
+        more_steps=settings.sanity_steps,
+        clean=measure(target, target.clean[rows], rows),
+        floor=_clustering_floor(target) if joint else _recall_floor(target, rows),
+        images=len(rows),
+    )
+
+
+def sample(target: Target, count: int) -> Tensor:
+    """Ascending rows of about ``count`` images, equally many per class and at least two."""
+    classes, generator = np.unique(target.classes), numpy_generator(target.seed, "sanity")
+    each = max(2, count // len(classes))
+    rows = [generator.permutation(np.flatnonzero(target.classes == label))[:each] for label in classes]
+    return torch.from_numpy(np.sort(np.concatenate(rows))).to(target.images.device)
+
+
+def pixels(images: Tensor) -> Callable[[Tensor], Tensor]:
+    """A network without weights: centred pixels as the embedding."""
+    mean = images.mean(0).flatten()
+    return lambda x: F.normalize(x.flatten(1) - mean)
+
+
+def _recall(target: Target, embeddings: Tensor, rows: Tensor) -> dict[str, float]:
+    return {"recall@1": float(target.retrieve(embeddings, rows).hits.mean())}
+
+
+def _recall_floor(target: Target, rows: Tensor) -> dict[str, float]:
+    """Chance: the share of the other images that have the query's class."""
+    classes = target.classes
+    same = (classes[rows.cpu().numpy(), None] == classes).sum(1) - 1
+    return {"recall@1": float((same / (len(classes) - 1)).mean())}
+
+
+def _clustering(target: Target, embeddings: Tensor, rows: Tensor) -> dict[str, float]:
+    clusters = target.cluster(embeddings)
+    return {
+        "nmi": clustering.nmi(target.classes, clusters),
+        "f1": clustering.pairwise_f1(target.classes, clusters),
+    }
+
+
+def _clustering_floor(target: Target) -> dict[str, float]:
+    """Chance: the mean scores of the clean clusters dealt out at random."""
+    generator, clusters = numpy_generator(target.seed, "sanity", "floor"), target.cluster(target.clean)
+    dealt = [generator.permutation(clusters) for _ in range(SHUFFLES)]
+    return {
+        "nmi": float(np.mean([clustering.nmi(target.classes, c) for c in dealt])),
+        "f1": float(np.mean([clustering.pairwise_f1(target.classes, c) for c in dealt])),
+    }

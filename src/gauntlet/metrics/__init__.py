@@ -1,0 +1,1 @@
+"""Scores of embeddings (retrieval, clustering) and the sanity suite of robustness numbers."""

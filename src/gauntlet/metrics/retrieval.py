@@ -1,0 +1,112 @@
+"""Retrieval scores of embeddings: recall at K and MAP at R, by exact search (faiss).
+
+Similarity is the inner product, which ranks unit vectors as cosine and as Euclidean distance do. A
+perturbed query is searched in the clean gallery, where its own clean image is excluded *by index*:
+dropping the first neighbour is wrong, as the perturbed query need not be nearest to its clean self.
+Memory is linear in n. Equal similarities are ranked by index. faiss takes the threads that the caller set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.metrics import arrays
+
+#: Queries per search; bounds memory at BATCH x neighbours.
+BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Scores in [0, 1], and per query whether its nearest neighbour has its class."""
+
+    recall: dict[int, float]
+    map_at_r: float
+    hits: np.ndarray  # (m,) bool
+
+
+def evaluate(queries, gallery, query_labels, gallery_labels, *, ks=(1, 2, 4, 8), exclude=None) -> Retrieval:
+    """Recall at every K of ``ks`` and MAP at R, from one search.
+
+    Args:
+        queries, gallery: (m, D) and (n, D) unit-norm embeddings.
+        query_labels, gallery_labels: (m,) and (n,) classes.
+        exclude: (m,) per query the row of the gallery that is the query itself; None excludes nothing.
+
+    A query without any other image of its class in the gallery can never be right: its hit is False, and
+    the averages leave it out (as pytorch-metric-learning does).
+
+    Raises:
+        GauntletError: embeddings not finite, shapes that do not match, or no query with a match.
+    """
+    queries, gallery = arrays.embeddings(queries), arrays.embeddings(gallery)
+    query_labels = arrays.labels(query_labels, len(queries))
+    gallery_labels = arrays.labels(gallery_labels, len(gallery))
+    matches = _matches(query_labels, gallery_labels, exclude)
+    counted = matches > 0
+    if not counted.any():
+        raise GauntletError("no query has another image of its class", remedy="use more images per class")
+    deepest = max(*ks, int(matches.max()))
+    found = {k: np.zeros(len(queries), bool) for k in {1, *ks}}
+    precision = np.zeros(len(queries))
+    for part, ids in _search(queries, gallery, deepest, exclude):
+        relevant = (gallery_labels[ids] == query_labels[part, None]) & (ids >= 0)
+        for k, hits in found.items():
+            hits[part] = relevant[:, :k].any(1)
+        ranks = np.arange(1, relevant.shape[1] + 1)
+        relevant &= ranks <= matches[part, None]
+        precision[part] = (relevant.cumsum(1) / ranks * relevant).sum(1) / np.maximum(matches[part], 1)
+    return Retrieval(
+        recall={k: float(found[k][counted].mean()) for k in ks},
+        map_at_r=float(precision[counted].mean()),
+        hits=found[1],
+    )
+
+
+def recall_at_k(queries, gallery, query_labels, gallery_labels, ks: Sequence[int], exclude=None):
+    """{K: share of queries with an image of their class among the K nearest}; see ``evaluate``."""
+    return evaluate(queries, gallery, query_labels, gallery_labels, ks=ks, exclude=exclude).recall
+
+
+def map_at_r(queries, gallery, query_labels, gallery_labels, exclude=None) -> float:
+    """Mean over queries of ``1/R sum_{i<=R} P(i) [i-th is right]``, R the matches of the query (Musgrave
+    et al. 2020, section 3.2); see ``evaluate``."""
+    return evaluate(queries, gallery, query_labels, gallery_labels, ks=(1,), exclude=exclude).map_at_r
+
+
+def neighbours(queries, gallery, k: int, exclude=None) -> np.ndarray:
+    """(m, k) gallery rows by falling similarity, without row ``exclude[i]``; -1 where there are no more."""
+    queries, gallery = arrays.embeddings(queries), arrays.embeddings(gallery)
+    return np.concatenate([ids for _, ids in _search(queries, gallery, k, exclude)])
+
+
+def _matches(query_labels: np.ndarray, gallery_labels: np.ndarray, exclude) -> np.ndarray:
+    classes, counts = np.unique(gallery_labels, return_counts=True)
+    at = np.searchsorted(classes, query_labels).clip(max=len(classes) - 1)
+    matches = np.where(classes[at] == query_labels, counts[at], 0)
+    if exclude is not None:
+        matches = matches - (gallery_labels[np.asarray(exclude)] == query_labels)
+    return matches
+
+
+def _search(queries, gallery, k: int, exclude) -> Iterator[tuple[slice, np.ndarray]]:
+    index = faiss.IndexFlatIP(gallery.shape[1])
+    index.add(gallery)
+    depth = min(k + (exclude is not None), len(gallery))
+    for at in range(0, len(queries), BATCH):
+        part = slice(at, at + BATCH)
+        similarity, ids = index.search(queries[part], depth)
+        order = np.lexsort((ids, -similarity), axis=1)
+        ids = np.take_along_axis(ids, order, 1)
+        if exclude is not None:
+            itself = ids == np.asarray(exclude)[part, None]
+            itself[~itself.any(1), -1] = True  # not among them: drop the farthest
+            ids = ids[~itself].reshape(len(ids), depth - 1)
+        if ids.shape[1] < k:
+            ids = np.pad(ids, ((0, 0), (0, k - ids.shape[1])), constant_values=-1)
+        yield part, ids

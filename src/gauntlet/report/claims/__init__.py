@@ -1,0 +1,1 @@
+"""Claims: a paper's statements made checkable (``model``), the statistics, the judge, the board."""

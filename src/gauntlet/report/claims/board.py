@@ -1,0 +1,59 @@
+"""The verdicts of all studies together: claims.json, the console lines, the strict gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gauntlet.core.files import write_json
+from gauntlet.report.claims.judge import HOLDS, NOT_MEASURED, judge_study
+
+RULE = (
+    "The 95% t interval over seeds (paired where two methods are compared) against a declared margin: "
+    "entirely on the claim's side: holds; entirely on the other side: fails; else undecided. "
+    "A tie holds when the interval lies within the margin, and fails when it lies outside. "
+    "A claim with several comparisons holds when all of them hold and fails when one fails."
+)
+
+
+def judge_all(
+    studies: Iterable[tuple[str | Path, str | Path]], out: str | Path | None = None
+) -> dict[str, Any]:
+    """Judge (study file, measurements folder) pairs; write ``claims.json`` when ``out`` is given."""
+    judged = [judge_study(study_file, folder) for study_file, folder in studies]
+    claims = {"rule": RULE, "studies": {entry["study"]: entry for entry in judged}}
+    if out is not None:
+        write_json(out, claims)
+    return claims
+
+
+def summary(claims: dict[str, Any]) -> list[str]:
+    """One console line per claim: id, verdict, effect with interval, seeds, statement, reason."""
+    lines = []
+    for entry in claims["studies"].values():
+        lines.append(f"{entry['study']}: {entry['title']} [{entry['label']}]")
+        for key, claim in entry["claims"].items():
+            head = f"  {key:<8} {claim['verdict']:<12} {numbers(claim):<46}"
+            lines.append(f"{head} {claim['statement']}")
+            if claim["reason"] and claim["verdict"] != HOLDS:
+                lines.append(f"  {'':<8} {'':<12} {claim['reason']}")
+    return lines
+
+
+def numbers(claim: dict[str, Any]) -> str:
+    """``+0.031 [+0.012, +0.050] above 0, 5 seeds``, or an empty string when nothing was measured."""
+    if claim["effect"] is None:
+        return ""
+    interval = "[no interval]" if claim["ci"] is None else f"[{claim['ci'][0]:+.3f}, {claim['ci'][1]:+.3f}]"
+    plural = "" if claim["seeds"] == 1 else "s"
+    return f"{claim['effect']:+.3f} {interval} {claim['side']} {claim['margin']:g}, {claim['seeds']} seed{plural}"
+
+
+def strict(claims: dict[str, Any]) -> bool:
+    """Whether every claim that was measured holds, and at least one was measured."""
+    verdicts = [
+        claim["verdict"] for entry in claims["studies"].values() for claim in entry["claims"].values()
+    ]
+    measured = [verdict for verdict in verdicts if verdict != NOT_MEASURED]
+    return bool(measured) and all(verdict == HOLDS for verdict in measured)

@@ -1,0 +1,316 @@
+"""Judge a study's claims on its measurements, by one rule. docs/claims.md states the rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.report.claims.comparisons import Comparison, Selection, expand, per_seed
+from gauntlet.report.claims.model import Check, Claim
+from gauntlet.report.claims.statistics import decide, t_interval
+from gauntlet.report.measurements import Measurements, read
+from gauntlet.report.study import Study, load
+from gauntlet.report.vocabulary import attack_label, block_label, metric_label, scale_label
+
+HOLDS, FAILS, UNDECIDED, NOT_MEASURED = "holds", "fails", "undecided", "not measured"
+
+
+def judge_study(study_file: str | Path, folder: str | Path) -> dict[str, Any]:
+    """Judge every claim of a study on the measurements in ``folder`` (results or published).
+
+    Returns: ``{study, title, scale, label, claims: {id: {...}}}``, JSON-ready; see ``judge_claim``.
+    """
+    study, measurements = load(study_file), read(folder)
+    return {
+        "study": study.study,
+        "title": study.title,
+        "scale": measurements.scale,
+        "label": scale_label(measurements.scale),
+        "claims": {
+            key: judge_claim(claim, study, measurements, file=study_file, key=f"claims.{key}")
+            for key, claim in study.claims.items()
+        },
+    }
+
+
+def judge_claim(
+    claim: Claim, study: Study, measurements: Measurements, *, file: str | Path = "", key: str = ""
+) -> dict[str, Any]:
+    """One claim over all its comparisons, in every dataset x architecture in scope.
+
+    Fails when a gated comparison fails; else not measured when one is; else undecided when one is;
+    else holds. ``effect``, ``ci`` and ``margin`` are those of the gated comparison that decides: the
+    one with the least room among those that share the claim's verdict.
+    """
+    blocks = [
+        (dataset, architecture)
+        for dataset, architecture in measurements.blocks
+        if (claim.scope.dataset is None or dataset in claim.scope.dataset)
+        and (claim.scope.architecture is None or architecture in claim.scope.architecture)
+    ]
+    details = []
+    for block in blocks:
+        judged = _Block(study, measurements, *block)
+        for index, check in enumerate(claim.checks):
+            try:
+                details += [dict(detail, check=index) for detail in judged.details(check)]
+            except ValueError as error:
+                raise GauntletError(
+                    str(error), file=file, key=f"{key}.checks.{index}", remedy="narrow the selection"
+                ) from error
+    gated = [detail for detail in details if detail["gate"]]
+    verdict = combine(detail["verdict"] for detail in gated)
+    missing = _gaps(gated, len(blocks))
+    if not blocks:
+        scope = [*(claim.scope.dataset or []), *(claim.scope.architecture or [])]
+        missing = [" and ".join(scope) or "any dataset"]
+    deciding = _deciding(verdict, gated)
+    flagged = _unique(flag for detail in gated for flag in detail["flagged"])
+    absent = _unique(
+        study.label(method)
+        for check in claim.checks
+        if check.minus and check.minus.method
+        for method in check.minus.method.present
+        if method not in study.methods_at(measurements.scale)
+    )
+    rivals = _unique(
+        study.label(detail["minus"]["method"])
+        for detail in details
+        if detail["minus"] and claim.checks[detail["check"]].minus.method
+    )
+    return {
+        "statement": claim.statement,
+        "paper": claim.paper,
+        "note": claim.note,
+        "verdict": verdict,
+        "reason": _reason(verdict, missing, flagged, deciding),
+        "scale": measurements.scale,
+        "seeds": min((detail["seeds"] for detail in gated if detail["seeds"]), default=0),
+        "comparisons": len(gated),
+        "compared_with": rivals,
+        "absent": absent,
+        "missing": missing,
+        "flagged": flagged,
+        **{
+            field: deciding[field] if deciding else None
+            for field in ("what", "effect", "ci", "side", "margin", "smallest_effect")
+        },
+        "details": details,
+    }
+
+
+def combine(verdicts: Iterable[str]) -> str:
+    """The verdict of a claim from those of its gated comparisons."""
+    verdicts = set(verdicts)
+    for verdict in (FAILS, NOT_MEASURED, UNDECIDED):
+        if verdict in verdicts:
+            return verdict
+    return HOLDS if verdicts else NOT_MEASURED
+
+
+class _Block:
+    """The measurements of one dataset x architecture."""
+
+    def __init__(self, study: Study, measurements: Measurements, dataset: str, architecture: str):
+        self.study, self.scale = study, measurements.scale
+        self.dataset, self.architecture = dataset, architecture
+        inside = {"dataset": dataset, "architecture": architecture}
+        self.scores = _where(measurements.scores, inside)
+        self.sanity = _where(measurements.sanity, inside)
+        self.holes = [
+            hole for hole in measurements.missing if all(hole[key] == inside[key] for key in inside)
+        ]
+
+    def details(self, check: Check) -> list[dict[str, Any]]:
+        """One entry per comparison that the check stands for."""
+        suite = self.scores[self.scores["suite"] == check.value.suite]
+        attacks = sorted(suite.loc[suite["method"].isin(check.value.method), "attack"].unique())
+        rivals = None
+        if check.minus and check.minus.method:
+            planned = {*self.study.methods_at(self.scale), *self.scores["method"]}
+            rivals = check.minus.method.each or [m for m in check.minus.method.present if m in planned]
+            if not rivals:
+                value = Selection(check.value.method[0], check.metric[0], "main", *[None] * 6)
+                names = ", ".join(self.study.label(method) for method in check.minus.method.present)
+                return [self._entry(Comparison(check, value, None), missing=[f"any of {names}"])]
+        return [self._judge(comparison) for comparison in expand(check, rivals, attacks)]
+
+    def _judge(self, comparison: Comparison) -> dict[str, Any]:
+        sides = [side for side in (comparison.value, comparison.minus) if side is not None]
+        series = [per_seed(self.scores, side) for side in sides]
+        missing = self._missing(sides, series)
+        if missing:
+            return self._entry(comparison, missing=missing)
+        effects = series[0] if len(series) == 1 else series[0] - series[1]
+        interval = t_interval(effects.tolist())
+        bound = comparison.check.is_
+        decision = decide(interval, bound.side, bound.margin)
+        flagged = self._flags(sides)
+        verdict = decision.verdict
+        if verdict == HOLDS and flagged:
+            verdict = UNDECIDED
+        return self._entry(
+            comparison,
+            verdict=verdict,
+            effect=interval.mean,
+            ci=None if interval.half_width is None else [interval.low, interval.high],
+            smallest_effect=decision.smallest,
+            seeds=interval.n,
+            effects={str(seed): value for seed, value in effects.items()},
+            flagged=flagged,
+            reason=f"flagged: {', '.join(flagged)}"
+            if verdict == UNDECIDED and flagged and decision.verdict == HOLDS
+            else decision.reason,
+        )
+
+    def _missing(self, sides: list[Selection], series: list) -> list[str]:
+        """What lacks for the comparison, in words. Seeds are expected on both sides, and those that
+        failed are expected too: leaving them out would bias the verdict."""
+        gaps = []
+        lost = {side.method: self._lost_seeds(side.method) for side in sides}
+        expected = {seed for values in series for seed in values.index}.union(*lost.values())
+        for side, values in zip(sides, series, strict=True):
+            label = self.study.label(side.method)
+            if values.empty:
+                measured = side.method in set(self.scores["method"])
+                gaps.append(f"{_measure(side)} of {label}" if measured else label)
+                continue
+            finite = {seed for seed, value in values.items() if math.isfinite(value)}
+            if absent := sorted(expected - set(values.index)):
+                gaps.append(f"{label}, seed {', '.join(map(str, absent))}")
+            if broken := sorted(set(values.index) - finite):
+                gaps.append(f"finite {_measure(side)} of {label}, seed {', '.join(map(str, broken))}")
+        return gaps
+
+    def _lost_seeds(self, method: str) -> set[int]:
+        blocks = [str(hole.get("block", "")) for hole in self.holes if hole["method"] == method]
+        return {seed for block in blocks for seed in seeds_of(block)}
+
+    def _flags(self, sides: list[Selection]) -> list[str]:
+        """Failed sanity checks that bear on these numbers; a clean score has none."""
+        flags = []
+        for side in sides:
+            if side.attack == "clean":
+                continue
+            rows = self.sanity[(self.sanity["method"] == side.method) & ~self.sanity["passed"]]
+            if side.attack not in (None, "worst"):
+                rows = rows[rows["attack"].isin([side.attack, ""])]
+            flags += [
+                f"{self.study.label(side.method)}: {check} under {attack_label(attack) or 'any attack'}"
+                for check, attack in sorted(set(zip(rows["check"], rows["attack"], strict=True)))
+            ]
+        return _unique(flags)
+
+    def _entry(self, comparison: Comparison, **judged: Any) -> dict[str, Any]:
+        where = block_label(self.dataset, self.architecture)
+        bound = comparison.check.is_
+        missing = judged.pop("missing", [])
+        return {
+            "dataset": self.dataset,
+            "architecture": self.architecture,
+            "what": f"{describe(comparison, self.study)} ({where})",
+            "label": comparison.check.label,
+            "value": comparison.value.as_dict(),
+            "minus": comparison.minus.as_dict() if comparison.minus else None,
+            "gate": comparison.check.gate,
+            "side": bound.side,
+            "margin": bound.margin,
+            "missing": missing,
+            "verdict": NOT_MEASURED if missing else None,
+            "effect": None,
+            "ci": None,
+            "smallest_effect": None,
+            "seeds": 0,
+            "effects": {},
+            "flagged": [],
+            "reason": "",
+            **judged,
+        }
+
+
+def describe(comparison: Comparison, study: Study) -> str:
+    """``F1, joint pair: EAT - AT``."""
+    value, minus = comparison.value, comparison.minus
+    first = study.label(value.method)
+    if minus is None:
+        return f"{_measure(value)}: {first}"
+    second = study.label(minus.method)
+    if _measure(minus) == _measure(value):
+        return f"{_measure(value)}: {first} \N{MINUS SIGN} {second}"
+    whose = f"{second}: " if second != first else ""
+    return f"{first}: {_measure(value)} \N{MINUS SIGN} {whose}{_measure(minus)}"
+
+
+def _measure(side: Selection) -> str:
+    parts = [metric_label(side.metric)]
+    if side.suite == "transfer":
+        parts.append(f"transfer {side.detail.replace('_', ' ')}".strip())
+    if side.attack:
+        parts.append(attack_label(side.attack))
+    parts += [f"{key} {getattr(side, key):g}" for key in ("eps", "steps", "fraction") if getattr(side, key)]
+    if side.view == "member":
+        parts.append("mean single member")
+    return ", ".join(parts)
+
+
+def _gaps(gated: list[dict[str, Any]], blocks: int) -> list[str]:
+    """What lacks, each once; where it lacks is said unless it lacks everywhere."""
+    places: dict[str, list[str]] = {}
+    for detail in gated:
+        for gap in detail["missing"]:
+            places.setdefault(gap, []).append(block_label(detail["dataset"], detail["architecture"]))
+    return [
+        gap if len(set(where)) == blocks else f"{gap} on {' and '.join(_unique(where))}"
+        for gap, where in places.items()
+    ]
+
+
+def _deciding(verdict: str, gated: list[dict[str, Any]]) -> dict[str, Any] | None:
+    same = [detail for detail in gated if detail["verdict"] == verdict and detail["effect"] is not None]
+    return min(same, key=_room, default=None)
+
+
+def _room(detail: dict[str, Any]) -> float:
+    """How far the effect lies on the claim's side of the margin."""
+    effect, margin = detail["effect"], detail["margin"]
+    return {"above": effect - margin, "below": margin - effect, "within": margin - abs(effect)}[
+        detail["side"]
+    ]
+
+
+def _reason(verdict: str, missing: list[str], flagged: list[str], deciding: dict | None) -> str:
+    if verdict == NOT_MEASURED:
+        return f"missing: {'; '.join(missing)}"
+    if verdict != UNDECIDED or not deciding:
+        return deciding["reason"] if deciding else ""
+    side, smallest = deciding["side"], deciding["smallest_effect"]
+    if smallest is None or deciding["reason"].startswith("flagged"):
+        parts = [deciding["reason"]]
+    elif side == "within":
+        parts = [f"these seeds could have shown a tie within {smallest:.3f}"]
+    else:
+        parts = [f"these seeds could have shown an effect {side} {smallest:.3f}"]
+    if flagged and not parts[0].startswith("flagged"):
+        parts.append(f"flagged: {', '.join(flagged)}")
+    return "; ".join(parts)
+
+
+def seeds_of(block: str) -> list[int]:
+    """Seeds of a block: ``"0-4"`` -> 0..4, ``"3"`` -> 3, ``""`` -> none."""
+    if not block:
+        return []
+    first, _, last = block.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def _where(table, values: dict[str, str]):
+    for column, value in values.items():
+        table = table[table[column] == value]
+    return table
+
+
+def _unique(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))

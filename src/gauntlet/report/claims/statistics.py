@@ -1,0 +1,124 @@
+"""The statistics of every verdict: t intervals over seeds, the margin rule, rounds to reach a level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean of ``n`` values with its t interval; ``half_width`` is None for fewer than two values."""
+
+    mean: float
+    half_width: float | None
+    n: int
+
+    @property
+    def low(self) -> float | None:
+        return None if self.half_width is None else self.mean - self.half_width
+
+    @property
+    def high(self) -> float | None:
+        return None if self.half_width is None else self.mean + self.half_width
+
+
+def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Student's t interval of the mean: ``mean +/- t_{n-1} s / sqrt(n)``, s with n - 1.
+
+    Args:
+        values: (n,) finite numbers, n >= 1; one per seed (already paired differences if paired).
+
+    Raises:
+        ValueError: no values, or one is not finite.
+    """
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n == 0 or not all(math.isfinite(value) for value in values):
+        raise ValueError("an interval needs finite values, and at least one")
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Interval(mean, None, 1)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    quantile = float(stdtrit(n - 1, 0.5 + confidence / 2))
+    return Interval(mean, quantile * deviation / math.sqrt(n), n)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``verdict``: holds, fails or undecided. ``smallest``: the effect nearest to the margin that an
+    interval of this width would have decided in the claim's favour (None for one seed)."""
+
+    verdict: str
+    smallest: float | None
+    reason: str = ""
+
+
+def decide(interval: Interval, side: str, margin: float) -> Decision:
+    """The rule of the project: where the whole interval lies, relative to the margin.
+
+    ``above``/``below``: holds when the interval is entirely on that side of the margin, fails when it
+    is entirely on the other side, else undecided. ``within``: holds when it is inside (-margin,
+    margin), fails when it is entirely outside. With the true effect at the margin, a wrong ``holds``
+    has probability (1 - confidence) / 2 for normally distributed differences.
+    """
+    if interval.half_width is None:
+        return Decision("undecided", None, "one seed gives no interval")
+    low, high, half = interval.low, interval.high, interval.half_width
+    # Seeds that agree exactly: guard the comparison against rounding in the mean.
+    tiny = 1e-12
+    if side == "above":
+        right, wrong, smallest = low > margin + tiny, high < margin - tiny, margin + half
+    elif side == "below":
+        right, wrong, smallest = high < margin - tiny, low > margin + tiny, margin - half
+    elif side == "within":
+        right = low > -margin + tiny and high < margin - tiny
+        wrong = low > margin + tiny or high < -margin - tiny
+        smallest = half  # the narrowest margin that a zero effect would have met
+    else:
+        raise ValueError(f"unknown side {side!r}")
+    reason = "" if half > tiny else "all seeds gave the same value"
+    return Decision("holds" if right else "fails" if wrong else "undecided", smallest, reason)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Rounds until a curve reaches a level; ``censored`` when it did not within the horizon."""
+
+    rounds: float
+    censored: bool
+
+
+def reach(
+    rounds: Sequence[float], curve: Sequence[float], level: float, horizon: float, side: str = "above"
+) -> Reach:
+    """First round at which ``curve`` is at or above (``below``: at or under) ``level``.
+
+    A curve that does not reach it by the horizon counts as ``horizon``, marked censored: the mean of
+    such times is the restricted mean time (RMST), and paired differences of it go through
+    ``t_interval`` like any other effect. It understates differences among runs that are censored.
+
+    Args:
+        rounds: (m,) increasing; curve: (m,); horizon: the last round that every run was given.
+
+    Raises:
+        ValueError: the rounds do not increase, or the lengths differ.
+    """
+    if len(rounds) != len(curve) or any(b <= a for a, b in pairwise(rounds)):
+        raise ValueError("rounds must increase and match the curve")
+    for at, value in zip(rounds, curve, strict=True):
+        if at > horizon:
+            break
+        if value >= level if side == "above" else value <= level:
+            return Reach(float(at), False)
+    return Reach(float(horizon), True)
+
+
+def restricted_mean(times: Sequence[Reach]) -> tuple[Interval, int]:
+    """Restricted mean of rounds to reach with its interval, and how many runs were censored."""
+    return t_interval([time.rounds for time in times]), sum(time.censored for time in times)

@@ -1,0 +1,85 @@
+"""Figures: one file each, a function from measurements to a Figure and the numbers it draws.
+
+A figure function is registered under its file's name and takes
+``(measurements, study, **options)``; its keyword parameters are the options that a study's YAML may
+give. It returns ``(matplotlib Figure, DataFrame)``: the frame holds every drawn number.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from gauntlet.core.errors import GauntletError, did_you_mean
+from gauntlet.core.files import atomic
+from gauntlet.core.registry import resolve
+from gauntlet.report.measurements import Measurements, read
+from gauntlet.report.study import Study, load
+
+#: Fixed metadata: no dates and no versions, so that the same numbers give the same bytes.
+METADATA = {
+    "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+DPI = 200
+
+
+def draw(study_file: str | Path, name: str, folder: str | Path, stem: str | Path) -> list[Path]:
+    """Draw one figure of a study from the measurements in ``folder``.
+
+    Args:
+        name: a key of the study's ``figures``.
+        stem: output path without extension (``paper_figures/eat/budget``).
+
+    Returns: the files written: ``.pdf``, ``.png`` (200 dpi) and ``.csv`` (the numbers drawn).
+
+    Raises:
+        GauntletError: no such figure or option, or the measurements were altered.
+    """
+    from gauntlet.report import style
+
+    with style.context():
+        figure, frame = make(load(study_file), name, read(folder), file=study_file)
+        return save(figure, frame, stem)
+
+
+def make(study: Study, name: str, measurements: Measurements, *, file: str | Path = ""):
+    """The Figure and DataFrame called ``name`` in the study, unsaved. Raises as ``draw`` does."""
+    if name not in study.figures:
+        raise GauntletError(
+            f"no figure {name!r}", file=file, key="figures", remedy=did_you_mean(name, study.figures)
+        )
+    entry = study.figures[name]
+    function = resolve("figure", entry.figure)
+    check_options(function, entry.options, file=file, key=f"figures.{name}.options")
+    return function(measurements, study, **entry.options)
+
+
+def save(figure, frame, stem: str | Path) -> list[Path]:
+    from matplotlib import pyplot as plt
+
+    paths = [Path(f"{stem}.{extension}") for extension in ("pdf", "png", "csv")]
+    try:
+        for path in paths[:2]:
+            with atomic(path) as temporary:
+                kind = path.suffix[1:]
+                figure.savefig(temporary, format=kind, dpi=DPI, metadata=METADATA[kind])
+    finally:
+        plt.close(figure)
+    with atomic(paths[2]) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+    return paths
+
+
+def check_options(function, options: dict[str, Any], *, file: str | Path, key: str) -> None:
+    """Raises GauntletError for an option that the registered function does not take."""
+    known = list(inspect.signature(function).parameters)[2:]
+    for option in options:
+        if option not in known:
+            raise GauntletError(
+                f"unknown option {option!r}",
+                file=file,
+                key=f"{key}.{option}",
+                remedy=did_you_mean(option, known),
+            )

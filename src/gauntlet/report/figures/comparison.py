@@ -1,0 +1,85 @@
+"""Every method's clean score and its score under the worst attack, with intervals."""
+
+from __future__ import annotations
+
+from matplotlib.lines import Line2D
+
+from gauntlet.core.registry import register
+from gauntlet.report import style
+from gauntlet.report.measurements import Measurements
+from gauntlet.report.study import Study
+from gauntlet.report.summary import choose, seeds_note, summarise
+from gauntlet.report.vocabulary import BLOCK, attack_label, metric_label
+
+
+@register("figure", "comparison")
+def comparison(
+    measurements: Measurements,
+    study: Study,
+    *,
+    metrics: list[str] = ("recall@1", "nmi", "f1"),
+    methods: list[str] | None = None,
+    attack: str = "worst",
+):
+    """Dot plot: a row of panels per dataset x architecture, a panel per metric, a line per method."""
+    scores = measurements.scores
+    rows = scores[
+        (scores["suite"] == "main")
+        & (scores["view"] == "ensemble")
+        & scores["attack"].isin(["clean", attack])
+        & scores["metric"].isin(list(metrics))
+    ]
+    order = choose(study, rows, methods)
+    frame = summarise(rows[rows["method"].isin(order)], [*BLOCK, "method", "attack", "metric"])
+    if frame.empty:
+        return style.placeholder(
+            f"No clean or {attack_label(attack)} score was measured.", scale=measurements.scale
+        ), frame
+    blocks = list(dict.fromkeys(zip(*(frame[key] for key in BLOCK), strict=True)))
+    figure, axes = style.grid(
+        len(blocks),
+        len(metrics),
+        height=0.55 + 0.17 * len(order),
+        legend=style.legend_room(1, 2),
+        sharey=True,
+        sharex=True,
+    )
+    for row, block in zip(axes, blocks, strict=True):
+        for axis, metric in zip(row, metrics, strict=True):
+            _panel(axis, frame, block, metric, order, study, attack)
+            axis.set_xlabel(metric_label(metric))
+            axis.tick_params(labelbottom=True)
+        style.block_title(row[0], *block)
+        row[0].set_yticks(range(len(order)), [study.label(method) for method in order])
+        row[0].set_ylim(len(order) - 0.4, -0.6)
+    dots = [
+        Line2D([], [], color="#444444", marker="o", linestyle="", markerfacecolor=face)
+        for face in ("white", "#444444")
+    ]
+    style.legend(figure, dots, ["clean", attack_label(attack)], 2)
+    note = f"mean and 95% interval over {seeds_note(frame)}"
+    return style.finish(figure, scale=measurements.scale, note=note), frame
+
+
+def _panel(axis, frame, block, metric: str, order: list[str], study: Study, attack: str) -> None:
+    rows = frame[
+        (frame["dataset"] == block[0]) & (frame["architecture"] == block[1]) & (frame["metric"] == metric)
+    ].set_index(["method", "attack"])
+    axis.set_xlim(0, 1.02)
+    axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    for y, method in enumerate(order):
+        look = style.look(study, method)
+        for name, face in (("clean", "white"), (attack, look.color)):
+            if (method, name) in rows.index:
+                point = rows.loc[(method, name)]
+                axis.errorbar(
+                    point["mean"],
+                    y,
+                    xerr=None if point["half_width"] != point["half_width"] else point["half_width"],
+                    color=look.color,
+                    marker=look.marker,
+                    markerfacecolor=face,
+                    elinewidth=0.9,
+                    capsize=1.8,
+                    clip_on=False,
+                )

@@ -1,0 +1,137 @@
+"""Gather the tables of a study's jobs into one folder with a manifest, and publish that folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import atomic, read_parquet, sha256_file, write_json, write_parquet
+from gauntlet.core.provenance import read_sidecar
+from gauntlet.report.measurements import CELL, COLUMNS, KEYS, MANIFEST, read
+
+#: Largest size of one study's published measurements, all scales together, in bytes.
+PUBLISHED_LIMIT = 5_000_000
+
+#: What the manifest keeps of a sidecar. The host and the command line stay behind.
+KEPT = ("commit", "data_version", "device", "started", "seconds", "cost")
+
+
+def gather(
+    cells: list[dict[str, Any]],
+    out: str | Path,
+    study: str,
+    scale: str,
+    missing: list[dict[str, Any]] = (),
+) -> Path:
+    """Concatenate the tables of all cells into ``out``, with ``manifest.json``.
+
+    Args:
+        cells: one dict per cell and block of seeds: dataset, architecture, method (the study's key),
+            block (``"0-4"``), train (folder with training.parquet), attack (folder with the others).
+        out: folder to write; it appears whole, and replaces an earlier one.
+        missing: cells without result: dataset, architecture, method, block, log (path).
+
+    Returns: ``out``. The tables are byte-deterministic; the manifest holds times and the commit.
+
+    Raises:
+        GauntletError: a table is absent, damaged, altered since its job wrote it, or lacks a column,
+            or two cells measured the same thing.
+    """
+    out = Path(out)
+    with atomic(out) as folder:
+        folder.mkdir()
+        tables = {}
+        for name in COLUMNS:
+            table = _concatenate(name, cells)
+            path = folder / f"{name}.parquet"
+            write_parquet(path, table)
+            tables[name] = {"sha256": sha256_file(path), "rows": len(table)}
+        environments: list[dict] = []
+        manifest = {
+            "study": study,
+            "scale": scale,
+            "tables": tables,
+            "cells": [_describe(cell, environments) for cell in sorted(cells, key=_order)],
+            "environments": environments,
+            "missing": sorted(missing, key=_order),
+        }
+        write_json(folder / MANIFEST, manifest)
+    return out
+
+
+def publish(source: str | Path, target: str | Path) -> list[Path]:
+    """Copy gathered measurements to ``published/<study>/<scale>`` after checking them.
+
+    Raises:
+        GauntletError: a table was altered, or the study would hold more than 5 MB (all scales).
+    """
+    source, target = Path(source), Path(target)
+    measurements = read(source)
+    files = [source / MANIFEST, *(source / f"{name}.parquet" for name in measurements.manifest["tables"])]
+    others = [path for path in target.parent.rglob("*") if path.is_file() and not path.is_relative_to(target)]
+    size = sum(path.stat().st_size for path in files + others)
+    if size > PUBLISHED_LIMIT:
+        raise GauntletError(
+            f"{size / 1e6:.1f} MB of published measurements; at most {PUBLISHED_LIMIT / 1e6:.0f} MB a study",
+            file=target,
+            remedy="evaluate fewer test images or fewer sweeps at this scale",
+        )
+    with atomic(target) as folder:
+        folder.mkdir()
+        for path in files:
+            shutil.copyfile(path, folder / path.name)
+    return [target / path.name for path in files]
+
+
+def _order(cell: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(cell.get(key, "")) for key in (*CELL, "block"))
+
+
+def _file(name: str, cell: dict[str, Any]) -> Path:
+    return Path(cell["train" if name == "training" else "attack"]) / f"{name}.parquet"
+
+
+def _concatenate(name: str, cells: list[dict[str, Any]]):
+    import pandas as pd
+
+    types = {**dict.fromkeys(CELL, "str"), **COLUMNS[name]}
+    parts = [pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in types.items()})]
+    for cell in sorted(cells, key=_order):
+        path = _file(name, cell)
+        table = read_parquet(path)
+        if read_sidecar(path)["sha256"] != sha256_file(path):
+            raise GauntletError(
+                "this file is not the one that its job wrote (its hash differs from the sidecar's)",
+                file=path,
+                remedy="delete its folder and run again",
+            )
+        if absent := [column for column in COLUMNS[name] if column not in table.columns]:
+            raise GauntletError(
+                f"the table lacks {', '.join(absent)}", file=path, remedy="delete its folder and run again"
+            )
+        parts.append(table.assign(**{key: cell[key] for key in CELL})[list(types)].astype(types))
+    whole = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    keys = [*CELL, *KEYS[name]]
+    if (double := whole.duplicated(keys)).any():
+        row = whole.loc[double, keys].iloc[0].to_dict()
+        raise GauntletError(
+            f"two rows of {name} measure the same thing: {row}", remedy="check that blocks of seeds differ"
+        )
+    return whole.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _describe(cell: dict[str, Any], environments: list[dict]) -> dict[str, Any]:
+    """A cell's entry in the manifest; equal environments are stored once and referred to by index."""
+    entry = {key: cell[key] for key in (*CELL, "block")}
+    for step, payload in (("train", "training"), ("attack", "scores")):
+        sidecar = read_sidecar(_file(payload, cell))
+        if (environment := sidecar.get("environment", {})) not in environments:
+            environments.append(environment)
+        entry[step] = {
+            "folder": Path(cell[step]).as_posix(),
+            "environment": environments.index(environment),
+            **{key: sidecar[key] for key in KEPT if key in sidecar},
+        }
+    return entry

@@ -1,0 +1,126 @@
+"""One self-contained HTML file: verdicts, figures, tables, holes, cost and provenance of all studies."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gauntlet.core.files import write_text
+from gauntlet.report import sections
+from gauntlet.report.claims.board import RULE, numbers
+from gauntlet.report.claims.judge import judge_study
+from gauntlet.report.figures import DPI
+from gauntlet.report.measurements import Measurements, read
+from gauntlet.report.study import Study, load
+from gauntlet.report.tables import make
+from gauntlet.report.tables.render import EMPTY
+from gauntlet.report.vocabulary import block_label, scale_label
+
+#: A figure of the full print width (7 in) fills the text column (46 rem).
+REM_PER_INCH = 46 / 7
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the report says about one study.
+
+    Args:
+        study_file: config/studies/<study>.yaml.
+        folder: gathered measurements (results or published).
+        figures: folder with the drawn figures, ``<name>.png`` and ``.pdf``; a figure that is not
+            there is named as not drawn.
+        published: reference measurements to judge beside; None, or the same folder: none.
+    """
+
+    study_file: Path
+    folder: Path
+    figures: Path
+    published: Path | None = None
+
+
+def build(sources: Iterable[Source], out: str | Path) -> Path:
+    """Write the report (``paper_figures/index.html``); links to PDFs are relative to it.
+
+    Raises:
+        GauntletError: a study or its measurements are not readable.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    out = Path(out)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"numbers": numbers, "signed": _signed, "label": _css_class}
+    page = environment.get_template("report.html").render(
+        rule=RULE, studies=[_study(source, out) for source in sources]
+    )
+    write_text(out, page)
+    return out
+
+
+def _study(source: Source, out: Path) -> dict[str, Any]:
+    study, measurements = load(source.study_file), read(source.folder)
+    reference = None
+    if source.published is not None and Path(source.published).resolve() != Path(source.folder).resolve():
+        reference = judge_study(source.study_file, source.published)
+    return {
+        "key": study.study,
+        "declared": study,
+        "scale": measurements.scale,
+        "scale_label": scale_label(measurements.scale),
+        "where": [block_label(*block) for block in measurements.blocks],
+        "methods": study.methods_at(measurements.scale),
+        "claims": judge_study(source.study_file, source.folder)["claims"],
+        "reference": reference,
+        "figures": [_figure(study, name, measurements, source, out) for name in study.figures],
+        "tables": [make(study, name, measurements, file=source.study_file) for name in study.tables],
+        "sanity": sections.sanity(study, measurements),
+        "holes": [
+            {
+                **hole,
+                "label": study.label(hole["method"]),
+                "where": block_label(hole["dataset"], hole["architecture"]),
+            }
+            for hole in measurements.missing
+        ],
+        "cost": sections.cost(study, measurements),
+        "provenance": sections.provenance(measurements),
+    }
+
+
+def _figure(study: Study, name: str, measurements: Measurements, source: Source, out: Path) -> dict[str, Any]:
+    png, pdf = (Path(source.figures) / f"{name}.{kind}" for kind in ("png", "pdf"))
+    csv = png.with_suffix(".csv")
+    data, width = None, 0.0
+    if png.is_file():
+        image = png.read_bytes()
+        data = "data:image/png;base64," + base64.b64encode(image).decode()
+        pixels = int.from_bytes(image[16:20], "big")  # PNG header
+        width = round(pixels / DPI * REM_PER_INCH, 1)
+    return {
+        "name": name,
+        "data": data,
+        "width": width,
+        "pdf": Path(os.path.relpath(pdf, out.parent)).as_posix(),
+        "csv": Path(os.path.relpath(csv, out.parent)).as_posix(),
+        "caption": study.figures[name].caption,
+        "drawn": sections.drawn(study, study.figures[name], measurements, csv) if csv.is_file() else "",
+    }
+
+
+def _signed(value: float | None) -> str:
+    return EMPTY if value is None else f"{value:+.3f}"
+
+
+def _css_class(verdict: str) -> str:
+    return verdict.replace(" ", "-")

@@ -1,0 +1,100 @@
+"""Parts of the report that are computed from measurements: captions, sanity, cost, provenance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gauntlet.report.measurements import Measurements
+from gauntlet.report.study import FigureEntry, Study
+from gauntlet.report.summary import seeds_note
+from gauntlet.report.vocabulary import BLOCK, CHECKS, attack_label, block_label, metric_label, scale_label
+
+
+def drawn(study: Study, entry: FigureEntry, measurements: Measurements, csv: Path) -> str:
+    """The part of a caption that the data gives: uncertainty, seeds, scale, what is missing."""
+    import pandas as pd
+
+    frame = pd.read_csv(csv)
+    parts = []
+    if "seeds" in frame.columns:
+        parts.append(f"Mean and 95% t interval over {seeds_note(frame)}.")
+    elif "seed" in frame.columns and len(frame):
+        parts.append(f"Seed {', '.join(str(seed) for seed in sorted(frame['seed'].unique()))}.")
+    expected = entry.options.get("methods") or list(study.methods_at(measurements.scale))
+    present = set(frame["method"]) if "method" in frame.columns else set()
+    if absent := [study.label(method) for method in expected if method not in present]:
+        parts.append(f"Not shown, for want of measurements: {', '.join(absent)}.")
+    parts.append(f"{scale_label(measurements.scale).capitalize()}.")
+    return " ".join(parts)
+
+
+def sanity(study: Study, measurements: Measurements) -> dict[str, Any]:
+    """Passed/all per block, method and check, and every row that failed."""
+    table = measurements.sanity
+    checks = [check for check in CHECKS if check in set(table["check"])]
+    checks += sorted(set(table["check"]) - set(CHECKS))
+    rows = []
+    groups = dict(iter(table.groupby([*BLOCK, "method"])))
+    for dataset, architecture in measurements.blocks:
+        for method in study.methods:
+            if (group := groups.get((dataset, architecture, method))) is None:
+                continue
+            counts = []
+            for check in checks:
+                passed = group.loc[group["check"] == check, "passed"]
+                counts.append((int(passed.sum()), len(passed)))
+            rows.append(
+                {"where": block_label(dataset, architecture), "label": study.label(method), "counts": counts}
+            )
+    failed = [
+        {
+            "where": block_label(row.dataset, row.architecture),
+            "label": study.label(row.method),
+            "seed": row.seed,
+            "attack": attack_label(row.attack),
+            "check": CHECKS.get(row.check, row.check),
+            "metric": metric_label(row.metric),
+            "value": row.value,
+            "bound": row.bound,
+        }
+        for row in table[~table["passed"]].itertuples()
+    ]
+    return {
+        "checks": [(check, CHECKS.get(check, check)) for check in checks],
+        "rows": rows,
+        "failed": failed,
+    }
+
+
+def cost(study: Study, measurements: Measurements) -> dict[str, Any]:
+    """Seconds of training and attacking per method, over all blocks and seeds."""
+    rows: dict[str, dict[str, float]] = {}
+    for cell in measurements.manifest["cells"]:
+        row = rows.setdefault(cell["method"], {"train": 0.0, "attack": 0.0})
+        for step in row:
+            row[step] += cell[step].get("seconds", 0.0)
+    ordered = [(study.label(method), rows[method]) for method in study.methods if method in rows]
+    totals = {step: sum(row[step] for _, row in ordered) for step in ("train", "attack")}
+    return {"rows": ordered, "totals": totals}
+
+
+def provenance(measurements: Measurements) -> dict[str, Any]:
+    """What the numbers came from: commits, data, devices, environments, dates, and table hashes."""
+    manifest = measurements.manifest
+    steps = [cell[step] for cell in manifest["cells"] for step in ("train", "attack")]
+
+    def distinct(field: str) -> list[str]:
+        return sorted({str(step[field]) for step in steps if step.get(field) is not None})
+
+    started = distinct("started")
+    return {
+        "folder": measurements.folder.as_posix(),
+        "commit": distinct("commit"),
+        "data_version": distinct("data_version"),
+        "device": distinct("device"),
+        "started": f"{started[0]} to {started[-1]}" if started else "unknown",
+        "environments": manifest["environments"],
+        "tables": sorted(manifest["tables"].items()),
+        "jobs": len(steps),
+    }

@@ -1,0 +1,44 @@
+"""Tables: one file each, a function from measurements to a ``Table``; written as CSV, Markdown, LaTeX.
+
+A table function is registered under its file's name, takes ``(measurements, study, **options)`` like
+a figure function, and returns a ``Table`` (``layout.py``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gauntlet.core.errors import GauntletError, did_you_mean
+from gauntlet.core.files import write_text
+from gauntlet.core.registry import resolve
+from gauntlet.report.figures import check_options
+from gauntlet.report.measurements import Measurements, read
+from gauntlet.report.study import Study, load
+from gauntlet.report.tables import render
+
+
+def make(study: Study, name: str, measurements: Measurements, *, file: str | Path = ""):
+    """The ``Table`` called ``name`` in the study. Raises GauntletError for an unknown name or option."""
+    if name not in study.tables:
+        raise GauntletError(
+            f"no table {name!r}", file=file, key="tables", remedy=did_you_mean(name, study.tables)
+        )
+    entry = study.tables[name]
+    function = resolve("table", entry.table)
+    check_options(function, entry.options, file=file, key=f"tables.{name}.options")
+    return function(measurements, study, **entry.options)
+
+
+def write(study_file: str | Path, name: str, folder: str | Path, stem: str | Path) -> list[Path]:
+    """Write one table of a study from the measurements in ``folder``: ``.csv``, ``.md``, ``.tex``."""
+    study = load(study_file)
+    table = make(study, name, read(folder), file=study_file)
+    written = []
+    for extension, text in (
+        ("csv", render.csv(table)),
+        ("md", render.markdown(table)),
+        ("tex", render.latex(table)),
+    ):
+        written.append(Path(f"{stem}.{extension}"))
+        write_text(written[-1], text)
+    return written

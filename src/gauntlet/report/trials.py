@@ -1,0 +1,138 @@
+"""A finished trial as the tracker sees it: names, parameters, metrics and rows, read from its files.
+
+Knows measurement files, not MLflow.
+"""
+
+from __future__ import annotations
+
+import calendar
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gauntlet.core.files import digest_json, read_json, read_parquet, sha256_file
+from gauntlet.core.provenance import sidecar_path
+
+#: Raise it when what is ingested of a trial changes: every run is then made anew.
+LAYOUT = 1
+
+#: Suites that vary one quantity: its column, and how it becomes a whole number for MLflow's x axis.
+SWEEPS = {
+    "eps": lambda row: round(row.eps * 1000),
+    "steps": lambda row: int(row.steps),
+    "fraction": lambda row: round(row.fraction * 1000),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A finished cell: its files are there, whole, and what their sidecars say they are."""
+
+    spec: dict[str, Any]
+    files: tuple[Path, Path]
+    sidecars: tuple[dict, dict]  # of training.parquet and scores.parquet
+    payload: str
+
+    def tables(self):
+        """(training, scores) as DataFrames, all seeds of the block."""
+        return tuple(read_parquet(file) for file in self.files)
+
+
+def open_cell(spec: dict[str, Any]) -> Cell | None:
+    """The cell's files, or None while its jobs are not done (or wrote a file this moment).
+
+    Args:
+        spec: ``dataset``, ``architecture``, ``method``, ``model``, ``block``, ``seeds``, ``identity``,
+            and the folders ``train`` and ``attack``.
+    """
+    files = (Path(spec["train"], "training.parquet"), Path(spec["attack"], "scores.parquet"))
+    if not all(file.is_file() and sidecar_path(file).is_file() for file in files):
+        return None
+    sidecars = tuple(read_json(sidecar_path(file)) for file in files)
+    hashes = [sha256_file(file) for file in files]
+    if hashes != [sidecar.get("sha256") for sidecar in sidecars]:
+        return None
+    return Cell(spec, files, sidecars, digest_json([LAYOUT, *hashes], length=32))
+
+
+def trial_id(study: str, spec: dict[str, Any], seed: int) -> str:
+    """The trial's unique name in the tracker; the block is not part of it, so regrouped seeds keep theirs."""
+    attack = Path(spec["attack"]).name.removeprefix("attack-")
+    return "/".join((study, spec["dataset"], spec["architecture"], spec["model"], attack, str(seed)))
+
+
+def run_name(spec: dict[str, Any], seed: int) -> str:
+    return f"{spec['method']} {spec['dataset']}/{spec['architecture']} seed {seed}"
+
+
+def parameters(spec: dict[str, Any], seed: int) -> dict[str, str]:
+    """Everything that determined the trial, flat: ``{"train.lr": "0.001", ...}``."""
+    flat = _flatten({**spec["identity"], "evaluate": spec.get("evaluate", {})})
+    return {"label": spec["method"], "seed": str(seed), **flat}
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(value, dict):
+        found: dict[str, str] = {}
+        for key, inner in value.items():
+            found |= _flatten(inner, f"{prefix}.{key}" if prefix else str(key))
+        return found
+    return {prefix: str(value)}
+
+
+def curves(training) -> list[tuple[str, int, float]]:
+    """(metric, epoch, value) of one seed: the mean loss, each member's of an ensemble, and the cost.
+
+    A member that an epoch did not update has no loss (NaN) and no point.
+    """
+    points = []
+    for epoch, rows in training.groupby("epoch"):
+        updated = rows[rows["loss"].notna()]
+        if len(updated):
+            points.append(("train/loss", int(epoch), float(updated["loss"].mean())))
+        if len(rows) > 1:
+            points += [
+                (f"train/member {row.member}/loss", int(epoch), float(row.loss))
+                for row in updated.itertuples()
+            ]
+        points.append(("train/passes", int(epoch), float(rows["passes"].max())))
+    return points
+
+
+def results(scores) -> list[tuple[str, int, float]]:
+    """(metric, step, value) of one seed's score rows.
+
+    ``worst/recall_at_1`` is a headline score; ``eps sweep/joint_pair/recall_at_1`` has a point per
+    budget, at step 1000 eps (likewise the fraction; the sweep over steps is as it is); and
+    ``transfer/joint_pair/0 to 1/recall_at_1`` is one entry of the transfer matrix.
+    """
+    points = []
+    for row in scores.itertuples():
+        sweep = SWEEPS.get(row.suite)
+        parts = [row.attack, "" if row.view == "ensemble" else row.view, row.detail, row.metric]
+        if row.suite != "main":
+            parts.insert(0, f"{row.suite} sweep" if sweep else row.suite)
+        points.append((metric_name(*parts), sweep(row) if sweep else 0, float(row.value)))
+    return points
+
+
+def metric_name(*parts: str) -> str:
+    """Parts joined in a form that MLflow accepts: letters, digits, ``_ - . / :`` and space."""
+    name = "/".join(part for part in parts if part)
+    return name.replace("@", "_at_").replace("->", " to ")
+
+
+def span(sidecars: tuple[dict, dict]) -> tuple[int, int]:
+    """Start of the training and end of the attack, milliseconds since 1970; (0, 0) if not recorded."""
+    train, attack = sidecars
+    try:
+        start = 1000 * _epoch(train["started"])
+        end = 1000 * _epoch(attack["started"]) + round(1000 * attack["seconds"])
+    except (KeyError, ValueError):
+        return 0, 0
+    return start, max(start, end)
+
+
+def _epoch(text: str) -> int:
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))

@@ -1,0 +1,80 @@
+"""Names as measured -> names as printed. A new metric, attack or dataset adds one line here."""
+
+from __future__ import annotations
+
+#: Scales in order of size, and what a reader must know about each.
+SCALES = {
+    "smoke": "smoke scale: a test of the pipeline, not a measurement",
+    "mini": "mini scale: not the paper's numbers",
+    "desk": "desk scale: not the paper's numbers",
+    "paper": "paper scale",
+}
+
+#: Metrics; all of them lie in [0, 1] and higher is better for the defender.
+METRICS = {
+    "recall@1": "R@1",
+    "recall@2": "R@2",
+    "recall@4": "R@4",
+    "recall@8": "R@8",
+    "map@r": "MAP@R",
+    "nmi": "NMI",
+    "ami": "AMI",
+    "f1": "F1",
+}
+
+#: Attacks; ``worst`` is the minimum over the attacks, per metric.
+ATTACKS = {
+    "clean": "clean",
+    "shift": "shift",
+    "centre": "centre",
+    "joint_pair": "joint pair",
+    "worst": "worst attack",
+}
+
+DATASETS = {
+    "fashion-mnist": "Fashion-MNIST",
+    "digits": "digits",
+    "glyphs": "glyphs",
+    "cub200": "CUB-200-2011",
+    "cars196": "CARS196",
+    "in-shop": "In-Shop",
+    "sop": "SOP",
+}
+
+ARCHITECTURES = {"conv": "conv net", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2"}
+
+#: Swept quantities, with their units, as axis labels.
+AXES = {
+    "eps": "budget ε (L∞, pixel range 1)",
+    "steps": "PGD steps",
+    "fraction": "perturbed images (% of the test set)",
+    "passes": "forward-backward passes per training image",
+}
+
+#: Checks of the sanity suite: what each must show.
+CHECKS = {
+    "more_steps": "more steps never help the defender",
+    "bigger_eps": "a larger budget lowers the metric",
+    "unbounded": "an unbounded attack succeeds",
+    "transfer": "a transfer attack is not stronger than white-box",
+    "random_noise": "random noise is not stronger than the attack",
+}
+
+#: Columns that locate a block of results.
+BLOCK = ["dataset", "architecture"]
+
+
+def block_label(dataset: str, architecture: str) -> str:
+    return f"{DATASETS.get(dataset, dataset)}, {ARCHITECTURES.get(architecture, architecture)}"
+
+
+def metric_label(metric: str) -> str:
+    return METRICS.get(metric, metric)
+
+
+def attack_label(attack: str) -> str:
+    return ATTACKS.get(attack, attack.replace("_", " "))
+
+
+def scale_label(scale: str) -> str:
+    return SCALES.get(scale, f"{scale} scale")

@@ -1,0 +1,56 @@
+"""What all tests share: one thread each, and the rule for what a machine may lack.
+
+``@pytest.mark.needs("chromium")`` skips a test where chromium is missing and prints why. Under
+``GAUNTLET_REQUIRE_ALL=1`` (CI) every skip is a failure, so that nothing goes untested unnoticed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+# Before numpy or torch is imported: tests share the cores, and results must not depend on their number.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_variable] = "1"
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest  # noqa: E402
+
+#: What a test may need -> is it here, and what to do when it is not.
+NEEDS = {
+    "root": (lambda: os.geteuid() == 0, "run as root"),
+    "chromium": (lambda: shutil.which("chromium") is not None, "install chromium"),
+    "git": (lambda: shutil.which("git") is not None, "install git"),
+    "make": (lambda: shutil.which("make") is not None, "install make"),
+    "apt": (lambda: shutil.which("apt-get") is not None, "run on Debian, or install apt"),
+}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", f"needs(name, ...): skip without one of {', '.join(NEEDS)}")
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            here, remedy = NEEDS[name]
+            if not here():
+                pytest.skip(f"needs {name}: {remedy}")
+
+
+def _must_not_skip(report):
+    if os.environ.get("GAUNTLET_REQUIRE_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"GAUNTLET_REQUIRE_ALL=1 allows no skip: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    return _must_not_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return _must_not_skip((yield))

@@ -1,0 +1,74 @@
+"""Archives and datasets made by hand, from the descriptions of their formats."""
+
+import gzip
+import hashlib
+import io
+import struct
+import tarfile
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gauntlet.core.config import parse
+from gauntlet.data.registry import Entry
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An unsigned-byte IDX file, written from the format's description."""
+    shape = array.shape
+    return struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + array.tobytes()
+
+
+def tar(*members: tuple[tarfile.TarInfo | str, bytes], mode: str = "w:xz") -> bytes:
+    """A tar archive; a plain name stands for a regular file."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as archive:
+        for info, content in members:
+            if isinstance(info, str):
+                info = tarfile.TarInfo(info)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+def deb(data: bytes, suffix: str = "xz") -> bytes:
+    """A Debian package: an ar archive of debian-binary, control.tar and data.tar (deb(5), ar(5))."""
+    members = [
+        ("debian-binary", b"2.0\n"),
+        ("control.tar.xz", tar(("control", b"x"))),
+        (f"data.tar.{suffix}", data),
+    ]
+    out = b"!<arch>\n"
+    for name, content in members:
+        header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode()
+        assert len(header) == 60
+        out += header + content + b"\n" * (len(content) % 2)
+    return out
+
+
+def facts(content: bytes) -> dict:
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+@dataclass
+class Toy:
+    """Two classes of 4x3 images in IDX files: the raw files by name, and a registry entry."""
+
+    files: dict[str, bytes]
+    fields: dict
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def entry(self, *sources: dict) -> Entry:
+        return parse(Entry, {**self.fields, "sources": list(sources)}, file="toy.yaml")
+
+    def gz(self) -> dict[str, bytes]:
+        return {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in self.files.items()}
+
+
+@dataclass
+class Server:
+    """Serves ``content`` by path; ``requests`` lists what was asked for."""
+
+    base: str
+    content: dict[str, bytes]
+    requests: list[str]

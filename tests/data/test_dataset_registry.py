@@ -1,0 +1,80 @@
+"""The registry's file is checked when it is read, and a fault names the file and the key."""
+
+import copy
+
+import pytest
+import yaml
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.registry import names as methods
+from gauntlet.data import registry
+
+CONTENT = yaml.safe_load(registry.REGISTRY.read_text())
+
+
+def test_what_it_holds():
+    assert registry.names() == ["digits", "fashion-mnist"]
+    for name in registry.names():
+        entry = registry.entry(name)
+        assert str(registry.folder(name)) == f"data/{name}"
+        assert entry.reader in methods("reader")
+        assert entry.prepared
+        assert entry.terms == "vendor"  # data/ is pushed to remotes that others can read
+        assert all(file.sha256 for file in entry.files.values())
+
+
+def test_the_order_of_the_sources():
+    kinds = [source.kind for source in registry.entry("fashion-mnist").sources]
+    assert kinds == ["dvc", "apt", "url", "url"]
+
+
+def change(*path):
+    def apply(entry, value):
+        for part in path[:-1]:
+            entry = entry[part]
+        if value is None:
+            del entry[path[-1]]
+        else:
+            entry[path[-1]] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key"),
+    [
+        (["licence"], None, "licence"),
+        (["license"], "MIT", "license"),
+        (["terms"], "free", "terms"),
+        (["peak"], "255", "peak"),
+        (["peak"], 256, "peak"),
+        (["shape"], [28, 28], "shape"),
+        (["folder"], "elsewhere/fashion-mnist", ""),
+        (["folder"], "data/../../etc", ""),
+        (["counts", "train"], [1, 2], ""),
+        (["files", "train_images", "name"], "../evil", "files.train_images.name"),
+        (["files", "train_images", "sha256"], "abc", "files.train_images.sha256"),
+        (["files", "train_images", "sha256"], None, "files.train_images"),
+        (["files", "train_images", "size"], -1, "files.train_images.size"),
+        (["sources", 2, "bases"], ["file:///etc/"], "sources.2.url.bases.0"),
+        (["sources", 1, "kind"], "rpm", "sources.1"),
+        (["sources", 1, "package"], "--option", "sources.1.apt.package"),
+        (["prepared", "dataset.json"], None, ""),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_fault_names_file_and_key(tmp_path, path, value, key):
+    content = copy.deepcopy(CONTENT)
+    change(*path)(content["fashion-mnist"], value)
+    file = tmp_path / "registry.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(GauntletError) as caught:
+        registry.load(file)
+    assert caught.value.file == file
+    assert caught.value.key == f"fashion-mnist.{key}".rstrip(".")
+
+
+def test_the_unchanged_file_passes(tmp_path):
+    file = tmp_path / "registry.yaml"
+    file.write_text(yaml.safe_dump(CONTENT))
+    assert registry.load(file) == registry.load()

@@ -1,0 +1,165 @@
+"""The sets of the registry, as this checkout prepares them."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from gauntlet import data
+from gauntlet.core.errors import GauntletError
+from gauntlet.data import commands, fetch, prepared, registry
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return fetch.prepare("digits", tmp_path_factory.mktemp("prepared") / "digits")
+
+
+@pytest.fixture
+def copy(digits, tmp_path):
+    return Path(shutil.copytree(digits, tmp_path / "digits"))
+
+
+def test_digits_are_scikit_learns(digits):
+    from sklearn.datasets import load_digits
+
+    reference = load_digits()
+    found = data.load("digits", digits)
+    assert found.peak == reference.images.max() == 16
+    assert found.class_names == tuple(str(name) for name in reference.target_names)
+    test = np.zeros(len(reference.target), bool)
+    for label in range(10):
+        test[np.flatnonzero(reference.target == label)[::5]] = True
+    for split, chosen in ((found.train, ~test), (found.test, test)):
+        assert np.array_equal(split.images[:, 0], reference.images[chosen])
+        assert np.array_equal(split.labels, reference.target[chosen])
+
+
+def test_what_load_promises(digits):
+    found = data.load("digits", digits)
+    for split, count in ((found.train, 1433), (found.test, 364)):
+        assert len(split) == count
+        assert split.images.dtype == np.uint8
+        assert split.images.shape == (count, 1, 8, 8)
+        assert isinstance(split.images, np.memmap)
+        assert split.images.flags.c_contiguous
+        assert not split.images.flags.writeable
+        assert split.labels.dtype == np.int64
+
+
+def test_preparation_is_deterministic(digits, tmp_path):
+    again = fetch.prepare("digits", tmp_path / "digits")
+    assert prepared.hashes(again) == prepared.hashes(digits) == registry.entry("digits").prepared
+
+
+@pytest.mark.parametrize("file", registry.PREPARED)
+def test_a_flipped_byte_is_caught_and_repaired(copy, file):
+    content = bytearray((copy / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / file).write_bytes(content)
+    with pytest.raises(GauntletError, match="damaged") as caught:
+        data.load("digits", copy)
+    assert caught.value.file == copy / file
+    assert "gauntlet data fetch digits" in caught.value.remedy
+    fetch.prepare("digits", copy)
+    data.load("digits", copy)
+
+
+def test_a_missing_file_is_named(copy):
+    (copy / "test_labels.npy").unlink()
+    with pytest.raises(GauntletError, match=r"test_labels\.npy: .* missing"):
+        data.load("digits", copy)
+
+
+def test_a_set_that_is_not_prepared(tmp_path):
+    with pytest.raises(GauntletError, match="not prepared") as caught:
+        data.load("digits", tmp_path / "digits")
+    assert caught.value.remedy == "gauntlet data fetch digits"
+
+
+def test_an_unknown_name():
+    for function in (data.load, data.folder, fetch.prepare):
+        with pytest.raises(GauntletError, match="did you mean 'digits'"):
+            function("digit")
+
+
+def test_unknown_names_are_refused_before_anything_is_fetched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GauntletError, match="unknown dataset"):
+        commands.fetch(["digits", "nope"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands(tmp_path, monkeypatch, copy):
+    monkeypatch.chdir(tmp_path)
+
+    def states():
+        return {row["name"]: row["state"] for row in commands.status()}
+
+    assert states() == {"digits": "absent", "fashion-mnist": "absent"}
+    with pytest.raises(GauntletError, match="no dataset is prepared"):
+        commands.verify()
+    assert commands.fetch(["digits"]) == [Path("data/digits")]
+    assert states()["digits"] == "prepared"
+    assert commands.verify() == ["digits"]
+    Path("data/digits/dataset.json").write_text("{}")
+    assert states()["digits"] == "damaged (dataset.json)"
+    with pytest.raises(GauntletError, match=r"dataset\.json"):
+        commands.verify(["digits"])
+
+
+def test_folder_imports_nothing_heavy():
+    code = "import sys; from gauntlet import data; data.folder('digits'); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "gauntlet.data.registry" in run.stdout.split()
+    assert not {"numpy", "torch", "pandas", "gauntlet.data.fetch"} & set(run.stdout.split())
+
+
+def test_data_dvc_pins_what_mini_needs_and_nothing_else():
+    """The hash in data.dvc, computed again from the prepared files, as DVC defines it."""
+    names = [name for name in registry.names() if registry.folder(name).parts[0] == "data"]
+    (out,) = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"]
+    assert out["nfiles"] == len(names) * len(registry.PREPARED)
+    listing = []
+    for name in names:
+        folder = ROOT / registry.folder(name)
+        if not folder.is_dir():
+            pytest.skip(f"{name} is not prepared in this checkout: gauntlet data fetch {name}")
+        for file in registry.PREPARED:
+            digest = hashlib.md5((folder / file).read_bytes()).hexdigest()
+            listing.append({"md5": digest, "relpath": f"{name}/{file}"})
+    listing.sort(key=lambda item: item["relpath"])
+    text = json.dumps(listing, sort_keys=True)
+    assert out["md5"] == hashlib.md5(text.encode()).hexdigest() + ".dir"
+
+
+@pytest.mark.slow
+def test_fashion_mnist(tmp_path, monkeypatch):
+    """The real set: prepared here already, or else fetched. Its counts and a few known facts."""
+    folder = ROOT / "data" / "fashion-mnist"
+    if not folder.is_dir():
+        folder = fetch.prepare("fashion-mnist", tmp_path / "fashion-mnist")
+    found = data.load("fashion-mnist", folder)
+    assert found.peak == 255
+    assert np.bincount(found.train.labels).tolist() == [6000] * 10
+    assert np.bincount(found.test.labels).tolist() == [1000] * 10
+    assert found.train.images.shape == (60000, 1, 28, 28)
+    assert found.test.images.shape == (10000, 1, 28, 28)
+    # the mean and standard deviation of the training pixels that the field uses for normalisation
+    assert found.train.images.mean() / 255 == pytest.approx(0.2860, abs=1e-4)
+    assert found.train.images.std() / 255 == pytest.approx(0.3530, abs=1e-4)
+    # the first labels of the published files: ankle boot, T-shirt, T-shirt; ankle boot, pullover, trouser
+    assert [found.class_names[k] for k in found.train.labels[:3]] == [
+        "Ankle boot",
+        "T-shirt/top",
+        "T-shirt/top",
+    ]
+    assert [found.class_names[k] for k in found.test.labels[:3]] == ["Ankle boot", "Pullover", "Trouser"]

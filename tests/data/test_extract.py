@@ -1,0 +1,168 @@
+import gzip
+import io
+import stat
+import tarfile
+import zipfile
+
+import pytest
+from handmade import deb, tar
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.data.extract import extract
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info, b""
+
+
+def special(name: str, kind: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    return info, b""
+
+
+def zipped(name: str, content: bytes, mode: int = 0o100644) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        info = zipfile.ZipInfo(name)
+        info.external_attr, info.compress_type = mode << 16, zipfile.ZIP_DEFLATED
+        archive.writestr(info, content)
+    return out.getvalue()
+
+
+def unpack(tmp_path, name: str, content: bytes, limit: int = 10_000) -> dict[str, bytes]:
+    """Unpack into tmp_path/"out"; afterwards nothing may have appeared beside it."""
+    (tmp_path / name).write_bytes(content)
+    into = tmp_path / "out"
+    into.mkdir()
+    try:
+        extract(tmp_path / name, into, limit=limit)
+    finally:
+        assert {path.name for path in tmp_path.iterdir()} == {name, "out"}
+        assert not any(path.is_symlink() for path in into.rglob("*"))
+    return {str(path.relative_to(into)): path.read_bytes() for path in into.rglob("*") if path.is_file()}
+
+
+CONTENT = [("./a", b"one"), ("b/c", b"two")]
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tgz", "tar.bz2", "tar.xz"])
+def test_tar(tmp_path, suffix):
+    mode = {"tar": "w", "tar.gz": "w:gz", "tgz": "w:gz", "tar.bz2": "w:bz2", "tar.xz": "w:xz"}[suffix]
+    assert unpack(tmp_path, f"x.{suffix}", tar(*CONTENT, mode=mode)) == {"a": b"one", "b/c": b"two"}
+
+
+def test_zip(tmp_path):
+    assert unpack(tmp_path, "x.zip", zipped("b/c", b"two")) == {"b/c": b"two"}
+
+
+def test_gz(tmp_path):
+    assert unpack(tmp_path, "x-idx.gz", gzip.compress(b"two")) == {"x-idx": b"two"}
+
+
+def test_debian_package(tmp_path):
+    assert unpack(tmp_path, "x.deb", deb(tar(*CONTENT))) == {"a": b"one", "b/c": b"two"}
+
+
+def test_debian_package_with_zstandard(tmp_path):
+    import pyarrow as pa
+
+    data = pa.compress(tar(*CONTENT, mode="w"), "zstd", asbytes=True)
+    assert unpack(tmp_path, "x.deb", deb(data, "zst")) == {"a": b"one", "b/c": b"two"}
+
+
+def test_an_inner_link_becomes_a_copy(tmp_path):
+    archive = tar(("d/a", b"one"), link("d/b", "../d/a"), link("c", "d/a", tarfile.LNKTYPE), mode="w")
+    assert unpack(tmp_path, "x.tar", archive) == {"d/a": b"one", "d/b": b"one", "c": b"one"}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("/etc/evil", b"x")],
+        [("../evil", b"x")],
+        [("a/../../evil", b"x")],
+        [("a\\..\\..\\evil", b"x")],
+        [("c:/evil", b"x")],
+        [link("a", "/etc/passwd")],
+        [link("a", "../evil")],
+        [link("d/a", "../../evil")],
+        [link("a", "/etc/passwd", tarfile.LNKTYPE)],
+        [link("a", "../evil", tarfile.LNKTYPE)],
+        [link("a", "not-there")],
+        [link("a", "."), ("a/evil", b"x")],
+        [special("a", tarfile.CHRTYPE)],
+        [special("a", tarfile.BLKTYPE)],
+        [special("a", tarfile.FIFOTYPE)],
+        [("a", b"one"), ("a", b"two")],
+        [("a", b"one"), ("a/b", b"two")],
+        [("a/b", b"one"), ("a", b"two")],
+        [("a", b"one"), special("a", tarfile.DIRTYPE)],
+        [("a" * 300, b"one")],
+    ],
+    ids=lambda members: " ".join(str(getattr(info, "name", info)) for info, _ in members),
+)
+@pytest.mark.parametrize("kind", ["tar", "deb"])
+def test_hostile_members_are_refused_and_named(tmp_path, kind, members):
+    archive = tar(*members, mode="w") if kind == "tar" else deb(tar(*members))
+    with pytest.raises(GauntletError, match="refused") as caught:
+        unpack(tmp_path, f"x.{kind}", archive)
+    culprits = {str(getattr(info, "name", info)) for info, _ in members}
+    assert caught.value.key in culprits
+    assert caught.value.file.name == f"x.{kind}"
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        zipped("/etc/evil", b"x"),
+        zipped("../evil", b"x"),
+        zipped("a", b"/etc/passwd", stat.S_IFLNK | 0o777),
+        zipped("a", b"", stat.S_IFCHR | 0o666),
+    ],
+)
+def test_hostile_zips_are_refused(tmp_path, archive):
+    with pytest.raises(GauntletError, match="refused"):
+        unpack(tmp_path, "x.zip", archive)
+
+
+@pytest.mark.parametrize(
+    ("name", "archive"),
+    [
+        ("x.tar.xz", tar(("a", bytes(600_000)), ("b", bytes(600_000)))),
+        ("x.zip", zipped("a", bytes(1_200_000))),
+        ("x.deb", deb(tar(("a", bytes(1_200_000))))),
+        ("x.gz", gzip.compress(bytes(1_200_000))),
+    ],
+)
+def test_a_bomb_stops_at_the_declared_size(tmp_path, name, archive):
+    assert len(archive) < 100_000
+    with pytest.raises(GauntletError, match="more bytes than declared"):
+        unpack(tmp_path, name, archive, limit=1_000_000)
+    assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file()) <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "archive"),
+    [
+        ("x.tar.gz", tar(*CONTENT, mode="w:gz")),
+        ("x.tar.xz", tar(*CONTENT)),
+        ("x.zip", zipped("a", b"one")),
+        ("x.gz", gzip.compress(b"one")),
+        ("x.deb", deb(tar(*CONTENT))),
+    ],
+)
+@pytest.mark.parametrize("damage", ["cut", "html", "empty"])
+def test_a_damaged_archive_is_one_clear_error(tmp_path, name, archive, damage):
+    content = {"cut": archive[: len(archive) * 2 // 3], "html": b"<html>Sorry</html>" * 20, "empty": b""}[
+        damage
+    ]
+    with pytest.raises(GauntletError, match=name.replace(".", r"\.")):
+        unpack(tmp_path, name, content)
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(GauntletError, match="known kind"):
+        unpack(tmp_path, "x.rar", b"Rar!")

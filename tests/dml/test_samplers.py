@@ -1,0 +1,57 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.families.dml.samplers import batches
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@given(n=st.integers(1, 200), batch=st.integers(1, 60), seed=st.integers(0, 99))
+def test_random_batches_are_full_and_never_repeat_an_image(n, batch, seed):
+    made = batches("random", torch.zeros(n, dtype=torch.int64), batch, generator(seed))
+    assert len(made) == max(1, n // batch)
+    assert all(len(piece) == min(n, batch) for piece in made)
+    rows = torch.cat(made)
+    assert len(rows.unique()) == len(rows)
+    assert rows.max() < n
+
+
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=12),
+    batch=st.integers(4, 60),
+    seed=st.integers(0, 99),
+)
+def test_balanced_batches_hold_equally_many_of_each_class(sizes, batch, seed):
+    labels = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    made = batches("balanced", labels, batch, generator(seed))
+    assert len(made) == max(1, len(labels) // batch)
+    classes = min(len(sizes), max(1, batch // 4))
+    for piece in made:
+        assert len(piece) <= batch
+        _, counts = labels[piece].unique(return_counts=True)
+        assert len(counts) == classes
+        assert (counts == batch // classes).all()
+
+
+def test_balanced_batches_go_through_all_images_of_a_class_before_one_comes_again():
+    labels = torch.repeat_interleave(torch.arange(2), 20)
+    rows = torch.cat(batches("balanced", labels, 10, generator()))  # 4 batches of 5 + 5
+    assert len(rows.unique()) == 40
+
+
+@pytest.mark.parametrize("kind", ["random", "balanced"])
+def test_the_generator_decides(kind):
+    labels = torch.arange(60) % 3
+    first, same, other = (torch.cat(batches(kind, labels, 12, generator(s))) for s in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_an_unknown_sampler_is_named():
+    with pytest.raises(GauntletError, match="sorted"):
+        batches("sorted", torch.zeros(3), 1, generator())

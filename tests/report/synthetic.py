@@ -1,0 +1,187 @@
+"""Synthetic measurements with a known truth, in the format that jobs write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gauntlet.core.files import sha256_file, write_json, write_parquet
+from gauntlet.core.provenance import sidecar_path
+from gauntlet.report.gather import gather
+
+REPOSITORY = Path(__file__).parents[2]
+EAT = REPOSITORY / "config/studies/eat.yaml"
+METRICS = ["recall@1", "recall@2", "recall@4", "recall@8", "map@r", "nmi", "ami", "f1"]
+ATTACKS = ["shift", "centre", "joint_pair"]
+SEEDS = 5
+
+#: Robustness of each method: attacked score = clean * this (at the headline budget).
+ROBUST = {
+    "none": 0.1, "mixup": 0.14, "at": 0.72, "trades": 0.7, "eat": 0.8, "eat_no_split": 0.8, "eat_own": 0.79,
+    "at_x3": 0.8, "none_x3": 0.12,
+}  # fmt: skip
+CLEAN = {"none": 0.93, "mixup": 0.92, "none_x3": 0.94}
+MEMBERS = {"eat": 3, "eat_no_split": 3, "eat_own": 3, "at_x3": 3, "none_x3": 3}
+STRENGTH = {"clean": 0.0, "shift": 1.0, "centre": 0.9, "joint_pair": 1.1}
+DIFFICULTY = {"fashion-mnist": 1.0, "digits": 0.94}
+
+
+def _scores(method: str, dataset: str, seeds: range, rng: np.random.Generator) -> pd.DataFrame:
+    clean, robust = CLEAN.get(method, 0.9) * DIFFICULTY[dataset], ROBUST[method]
+    rows = []
+
+    def level(strength: float, metric: str) -> float:
+        base = clean * (1 - METRICS.index(metric) * 0.01) * (0.75 if metric in ("nmi", "ami", "f1") else 1)
+        return base * max(1 - (1 - robust) * strength, 0.02)
+
+    for seed in seeds:
+        shared = rng.normal(0, 0.02)
+        for view in ["ensemble", "member"] if method in MEMBERS else ["ensemble"]:
+            loss = 0.02 if view == "member" else 0.0
+            for metric in METRICS:
+                values = {}
+                for attack, strength in STRENGTH.items():
+                    noise = shared + rng.normal(0, 0.006) - loss
+                    values[attack] = float(np.clip(level(strength, metric) + noise, 0, 1))
+                values["worst"] = min(value for attack, value in values.items() if attack != "clean")
+                for attack, value in values.items():
+                    on = attack != "clean"
+                    rows.append((seed, "main", attack, 0.1 * on, 20 * on, 1.0 * on, view, "", metric, value))
+        for metric in ["recall@1", "nmi", "f1"]:
+            for eps in (0.02, 0.05, 0.1, 0.2):
+                value = level(min(eps / 0.1, 1.4), metric) + shared / 2
+                rows.append((seed, "eps", "joint_pair", eps, 20, 1.0, "ensemble", "", metric, value))
+            for steps in (1, 5, 20, 50):
+                value = level(1.1 * (1 - np.exp(-steps / 6)), metric) + shared / 2
+                rows.append((seed, "steps", "joint_pair", 0.1, steps, 1.0, "ensemble", "", metric, value))
+            for fraction in (0.1, 0.25, 0.5, 1.0):
+                value = level(1.1 * fraction, metric) + shared / 2
+                rows.append(
+                    (seed, "fraction", "joint_pair", 0.1, 20, fraction, "ensemble", "", metric, value)
+                )
+        for i in range(MEMBERS.get(method, 0)):
+            for j in range(MEMBERS[method]):
+                value = 0.5 + 0.2 * (i != j) * (1 if method == "eat" else 0.5) + rng.normal(0, 0.01)
+                detail = f"{i}->{j}"
+                rows.append(
+                    (seed, "transfer", "joint_pair", 0.1, 20, 1.0, "member", detail, "recall@1", value)
+                )
+    names = ["seed", "suite", "attack", "eps", "steps", "fraction", "view", "detail", "metric", "value"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    write_parquet(path, table)
+    sidecar = {
+        "step": "test",
+        "sha256": sha256_file(path),
+        "commit": "0" * 40,
+        "data_version": "d" * 32,
+        "device": "cpu",
+        "seconds": 12.5,
+        "started": "2026-01-01T00:00:00Z",
+        "environment": {"python": "3.11.2", "platform": "Linux", "libraries": {"torch": "2.11.0"}},
+        "host": "secret-host",
+    }
+    write_json(sidecar_path(path), sidecar)
+
+
+def write_cell(folder: Path, dataset: str, method: str, seeds: range, edit=None, flagged=False) -> dict:
+    """One cell's job folders; ``edit(scores, method, dataset)`` may change its scores."""
+    stream = np.random.SeedSequence([len(dataset), *method.encode(), seeds.start])
+    rng = np.random.default_rng(stream)
+    train = folder / dataset / method / f"seeds-{seeds.start}-{seeds.stop - 1}"
+    attack = train / "attack-1"
+    scores = _scores(method, dataset, seeds, rng)
+    if edit is not None:
+        scores = edit(scores, method, dataset)
+    _write(attack / "scores.parquet", scores)
+    count = 60
+    labels = np.arange(count) % 5 * 2
+    examples = [
+        pd.DataFrame(
+            {
+                "seed": seed,
+                "attack": name,
+                "index": np.arange(count),
+                "label": labels,
+                "hit": rng.random(count) < 0.6,
+                "cluster": labels // 2,
+            }
+        )
+        for seed in seeds
+        for name in STRENGTH
+    ]
+    _write(attack / "examples.parquet", pd.concat(examples))
+    projections = [pd.DataFrame({"seed": pd.Series(dtype="int64"), "attack": pd.Series(dtype="str")})]
+    columns = ["seed", "attack", "index", "label", "x", "y"]
+    if seeds.start == 0:
+        spread = {"clean": 1.0, "joint_pair": 1.0 + 6 * (1 - ROBUST[method])}
+        angle = labels / 10 * 2 * np.pi
+        projections = [
+            pd.DataFrame(
+                {
+                    "seed": 0,
+                    "attack": name,
+                    "index": np.arange(count),
+                    "label": labels,
+                    "x": 8 * np.cos(angle) + rng.normal(0, width, count),
+                    "y": 8 * np.sin(angle) + rng.normal(0, width, count),
+                }
+            )
+            for name, width in spread.items()
+        ]
+    _write(attack / "projections.parquet", pd.concat(projections).reindex(columns=columns))
+    checks = ["more_steps", "bigger_eps", "unbounded", "transfer", "random_noise"]
+    sanity = [
+        (seed, name, check, "recall@1", 0.1, 0.2, not (flagged and check == "unbounded" and seed == 0))
+        for seed in seeds
+        for name in ATTACKS
+        for check in checks
+    ]
+    names = ["seed", "attack", "check", "metric", "value", "bound", "passed"]
+    _write(attack / "sanity.parquet", pd.DataFrame(sanity, columns=names))
+    members = MEMBERS.get(method, 1)
+    steps = 1 if method in ("none", "mixup", "none_x3") else 6
+    training = [
+        (seed, epoch, member, 2.0 / (epoch + 1), float((epoch + 1) * steps * members))
+        for seed in seeds
+        for epoch in range(3)
+        for member in range(members)
+    ]
+    _write(
+        train / "training.parquet",
+        pd.DataFrame(training, columns=["seed", "epoch", "member", "loss", "passes"]),
+    )
+    block = f"{seeds.start}-{seeds.stop - 1}"
+    return {
+        "dataset": dataset,
+        "architecture": "conv",
+        "method": method,
+        "block": block,
+        "train": str(train),
+        "attack": str(attack),
+    }
+
+
+def build(
+    folder: Path,
+    *,
+    methods=tuple(ROBUST),
+    datasets=("fashion-mnist", "digits"),
+    seeds: int = SEEDS,
+    edit=None,
+    flagged=(),
+    missing=(),
+    scale: str = "mini",
+    study: str = "eat",
+) -> Path:
+    """Write the cells and gather them; returns the gathered folder."""
+    cells = [
+        write_cell(folder / "jobs", dataset, method, range(seeds), edit, method in flagged)
+        for dataset in datasets
+        for method in methods
+    ]
+    return gather(cells, folder / "studies" / study / scale, study, scale, list(missing))

@@ -1,0 +1,149 @@
+"""Figures draw what the measurements say, the same way every time, and survive holes."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+from synthetic import EAT, build
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.registry import names
+from gauntlet.report import figures, style
+from gauntlet.report.measurements import read
+from gauntlet.report.study import load
+
+STUDY = load(EAT)
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    with style.context():
+        yield
+    matplotlib.pyplot.close("all")
+
+
+def made(folder, name):
+    return figures.make(STUDY, name, read(folder))
+
+
+def texts(figure) -> str:
+    return "\n".join(item.get_text() for item in figure.findobj(matplotlib.text.Text))
+
+
+@pytest.mark.parametrize("name", list(STUDY.figures))
+def test_files_are_written_and_repeat_byte_for_byte(gathered, tmp_path, name):
+    first = figures.draw(EAT, name, gathered, tmp_path / "a" / name)
+    second = figures.draw(EAT, name, gathered, tmp_path / "b" / name)
+    assert [path.suffix for path in first] == [".pdf", ".png", ".csv"]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert first[0].read_bytes().startswith(b"%PDF")
+    assert b"CreationDate" not in first[0].read_bytes()
+    frame = made(gathered, name)[1]
+    pd.testing.assert_frame_equal(pd.read_csv(first[2]), frame, check_dtype=False, rtol=1e-12)
+    assert len(frame) > 20
+
+
+@pytest.mark.parametrize("name", list(STUDY.figures))
+def test_every_figure_says_its_scale_and_seeds(gathered, name):
+    shown = texts(made(gathered, name)[0])
+    assert "mini scale: not the paper's numbers" in shown
+    assert "5 seeds" in shown or "one seed (0)" in shown
+
+
+@pytest.mark.parametrize("name", list(STUDY.figures))
+def test_nothing_measured_gives_a_page_that_says_so(tmp_path, name):
+    def edit(scores, method, dataset):
+        return scores.iloc[:0]
+
+    folder = build(tmp_path, methods=("trades",), datasets=("digits",), seeds=1, edit=edit)
+    figure, frame = made(folder, name)
+    if name != "projection":  # TRADES is not among its methods, so it too has nothing
+        assert frame.empty
+    assert any(word in texts(figure) for word in ("No ", "not measured"))
+    assert len(figures.draw(EAT, name, folder, tmp_path / name)) == 3
+
+
+@pytest.mark.parametrize("name", list(STUDY.figures))
+def test_missing_methods_leave_the_others_drawn(tmp_path, name):
+    folder = build(tmp_path, methods=("none", "eat"), datasets=("digits",), seeds=2)
+    frame = made(folder, name)[1]
+    assert set(frame["method"]) <= {"none", "eat"}
+    assert "eat" in set(frame["method"])
+
+
+def test_one_seed_draws_without_interval(tmp_path):
+    folder = build(tmp_path, methods=("none", "eat"), datasets=("digits",), seeds=1)
+    frame = made(folder, "comparison")[1]
+    assert frame["half_width"].isna().all()
+    assert (frame["seeds"] == 1).all()
+
+
+def test_drawn_lines_are_the_numbers_of_the_frame(gathered):
+    figure, frame = made(gathered, "fraction")
+    rows = frame.query("dataset == 'digits' and method == 'none' and metric == 'nmi'").sort_values("x")
+    lines = [line for line in figure.axes[0].lines if line.get_color() == style.look(STUDY, "none").color]
+    assert np.allclose(lines[0].get_xdata(), rows["x"] * 100)
+    assert np.allclose(lines[0].get_ydata(), rows["mean"])
+    assert lines[0].get_xdata()[0] == 0  # the clean score
+
+
+def test_means_are_those_of_the_scores(gathered):
+    frame = made(gathered, "comparison")[1]
+    scores = pd.read_parquet(gathered / "scores.parquet").query("suite == 'main' and view == 'ensemble'")
+    expected = scores.groupby(["dataset", "method", "attack", "metric"])["value"].mean()
+    for row in frame.itertuples():
+        assert row.mean == pytest.approx(expected[row.dataset, row.method, row.attack, row.metric])
+
+
+def test_transfer_map_has_attacked_members_in_rows(gathered):
+    figure, frame = made(gathered, "transfer")
+    image = figure.axes[0].images[0].get_array()
+    cell = frame.query("dataset == 'digits' and method == 'eat'").set_index(["attacked", "scored"])["mean"]
+    assert all(image[i, j] == pytest.approx(cell[i, j]) for i in range(3) for j in range(3))
+
+
+def test_projection_draws_every_point_once(gathered):
+    figure, frame = made(gathered, "projection")
+    drawn = sum(len(c.get_offsets()) for axis in figure.axes for c in axis.findobj(PathCollection))
+    assert drawn == len(frame) == 2 * 4 * 2 * 60
+
+
+def test_looks_differ_and_do_not_depend_on_what_was_run():
+    looks = [style.look(STUDY, method) for method in STUDY.methods]
+    assert len({(look.color, look.marker) for look in looks}) == len(looks)
+    fewer = STUDY.model_copy(update={"figures": {}})
+    assert style.look(fewer, "at_x3") == style.look(STUDY, "at_x3")
+
+
+@pytest.mark.parametrize("name", [name for name in STUDY.figures if name != "projection"])
+def test_no_text_leaves_the_page_or_covers_another_label(gathered, name):
+    figure = made(gathered, name)[0]
+    figure.draw_without_rendering()
+    page = figure.bbox
+    boxes = []
+    legends = [text for legend in figure.legends for text in legend.get_texts()]
+    boxes += [(item.get_text(), item.get_window_extent()) for item in (*figure.texts, *legends)]
+    for axis in figure.axes:
+        for item in (axis.xaxis.label, axis.yaxis.label, axis.title, axis._left_title):
+            if item.get_text():
+                boxes.append((item.get_text(), item.get_window_extent()))
+    assert len(boxes) > 3
+    for index, (text, box) in enumerate(boxes):
+        inside = [page.x0 - 1 <= box.x0, box.x1 <= page.x1 + 1, page.y0 - 1 <= box.y0, box.y1 <= page.y1 + 1]
+        assert all(inside), text
+        for other, second in boxes[index + 1 :]:
+            assert not box.overlaps(second), (text, other)
+
+
+def test_bad_options_and_names_are_named(gathered, tmp_path):
+    with pytest.raises(GauntletError, match="did you mean 'budget'"):
+        figures.draw(EAT, "buget", gathered, tmp_path / "x")
+    study = STUDY.model_copy(
+        update={"figures": {"f": STUDY.figures["budget"].model_copy(update={"options": {"metric": ["f1"]}})}}
+    )
+    with pytest.raises(GauntletError, match=r"figures\.f\.options\.metric.*\n.*did you mean 'metrics'"):
+        figures.make(study, "f", read(gathered))
+    assert not list(tmp_path.iterdir())
+    assert set(names("figure")) >= {"budget", "comparison", "fraction", "projection", "transfer"}

@@ -1,0 +1,123 @@
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from synthetic import write_cell
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import write_parquet
+from gauntlet.report import gather as gathering
+from gauntlet.report.gather import gather, publish
+from gauntlet.report.measurements import CELL, COLUMNS, read
+
+TABLES = [f"{name}.parquet" for name in COLUMNS]
+
+
+@pytest.fixture
+def cells(tmp_path):
+    return [write_cell(tmp_path / "jobs", "digits", method, range(2)) for method in ("none", "eat", "at")]
+
+
+def test_every_row_arrives_with_its_cell(cells, tmp_path):
+    measured = read(gather(cells, tmp_path / "out", "eat", "mini"))
+    for name in COLUMNS:
+        table = getattr(measured, name)
+        assert list(table.columns) == [*CELL, *COLUMNS[name]]
+        parts = [
+            pd.read_parquet(f"{cell['train' if name == 'training' else 'attack']}/{name}.parquet")
+            for cell in cells
+        ]
+        assert len(table) == sum(map(len, parts)) == measured.manifest["tables"][name]["rows"]
+    assert set(measured.scores["method"]) == {"none", "eat", "at"}
+    assert (measured.study, measured.scale, measured.missing) == ("eat", "mini", [])
+
+
+def test_bytes_do_not_depend_on_the_order_of_the_cells(cells, tmp_path):
+    first = gather(cells, tmp_path / "first", "eat", "mini")
+    second = gather(cells[::-1], tmp_path / "second", "eat", "mini")
+    for name in [*TABLES, "manifest.json"]:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_manifest_has_provenance_but_not_the_host(cells, tmp_path):
+    out = gather(
+        cells, tmp_path / "out", "eat", "mini", [{"dataset": "digits", "architecture": "conv", "method": "x"}]
+    )
+    text = (out / "manifest.json").read_text()
+    manifest = json.loads(text)
+    assert "secret-host" not in text
+    assert manifest["cells"][0]["train"]["commit"] == "0" * 40
+    assert manifest["cells"][0]["attack"]["seconds"] == 12.5
+    assert manifest["environments"] == [
+        {"python": "3.11.2", "platform": "Linux", "libraries": {"torch": "2.11.0"}}
+    ]
+    assert read(out).missing[0]["method"] == "x"
+
+
+def test_cells_without_projections_keep_the_columns(tmp_path):
+    cell = write_cell(tmp_path / "jobs", "digits", "none", range(5, 7))
+    table = read(gather([cell], tmp_path / "out", "eat", "mini")).projections
+    assert len(table) == 0
+    assert list(table.columns) == [*CELL, *COLUMNS["projections"]]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_an_edited_table_is_named(cells, tmp_path, name):
+    out = gather(cells, tmp_path / "out", "eat", "mini")
+    table = pd.read_parquet(out / name)
+    column = {
+        "scores": "value",
+        "examples": "label",
+        "projections": "x",
+        "sanity": "value",
+        "training": "loss",
+    }
+    table.loc[0, column[name.removesuffix(".parquet")]] += 1
+    write_parquet(out / name, table)
+    with pytest.raises(GauntletError, match=name):
+        read(out)
+
+
+def test_a_lost_table_is_named(cells, tmp_path):
+    out = gather(cells, tmp_path / "out", "eat", "mini")
+    (out / "sanity.parquet").unlink()
+    with pytest.raises(GauntletError, match=r"sanity\.parquet.*missing"):
+        read(out)
+
+
+def test_a_job_file_altered_after_its_job_is_named_and_nothing_is_written(cells, tmp_path):
+    path = tmp_path / "jobs/digits/eat/seeds-0-1/attack-1/scores.parquet"
+    write_parquet(path, pd.read_parquet(path).assign(value=1.0))
+    with pytest.raises(GauntletError, match=r"eat/.*scores\.parquet.*hash"):
+        gather(cells, tmp_path / "out", "eat", "mini")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_seed_twice_is_refused(cells, tmp_path):
+    double = {**cells[0], "block": "other"}
+    with pytest.raises(GauntletError, match="measure the same thing"):
+        gather([*cells, double], tmp_path / "out", "eat", "mini")
+
+
+def test_publish_copies_and_checks(cells, tmp_path):
+    out = gather(cells, tmp_path / "out", "eat", "mini")
+    target = tmp_path / "published/eat/mini"
+    written = publish(out, target)
+    assert sorted(path.name for path in written) == sorted([*TABLES, "manifest.json"])
+    assert read(target).manifest == read(out).manifest
+    (out / "scores.parquet").write_bytes(b"")
+    with pytest.raises(GauntletError, match=r"scores\.parquet"):
+        publish(out, target)
+
+
+def test_publish_counts_all_scales_of_a_study(cells, tmp_path, monkeypatch):
+    out = gather(cells, tmp_path / "out", "eat", "mini")
+    size = sum(path.stat().st_size for path in out.iterdir())
+    monkeypatch.setattr(gathering, "PUBLISHED_LIMIT", int(1.5 * size))
+    publish(out, tmp_path / "published/eat/mini")
+    publish(out, tmp_path / "published/eat/mini")  # replacing it counts once
+    with pytest.raises(GauntletError, match="MB"):
+        publish(out, tmp_path / "published/eat/desk")
+    assert not (tmp_path / "published/eat/desk").exists()
+    shutil.rmtree(tmp_path / "published")

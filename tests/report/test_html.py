@@ -1,0 +1,161 @@
+import base64
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+from synthetic import EAT, build
+
+from gauntlet.report import figures
+from gauntlet.report.html import Source
+from gauntlet.report.html import build as build_html
+from gauntlet.report.study import load
+
+STUDY = load(EAT)
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects text, links and ids, and checks that tags close."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.text, self.links, self.ids, self.images, self._open = "", [], set(), [], []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag not in VOID:
+            self._open.append(tag)
+        self.ids.add(attributes.get("id"))
+        for name in ("href", "src", "srcset", "action"):
+            if name in attributes:
+                self.links.append(attributes[name])
+        if tag == "img":
+            self.images.append(attributes)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open[-1:] != ["style"]:
+            self.text += data
+
+
+HOLE = {
+    "dataset": "digits",
+    "architecture": "conv",
+    "method": "at_x3",
+    "block": "0-4",
+    "log": "results/logs/at_x3-digits.log",
+}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """A report with a hole, a flagged cell, a drawn figure and a published reference."""
+    root = tmp_path_factory.mktemp("report")
+    folder = build(root, methods=("none", "at", "mixup", "eat"), flagged=("eat",), missing=[HOLE])
+    published = build(root / "published", scale="desk")
+    figures.draw(EAT, "comparison", folder, root / "paper_figures/eat/comparison")
+    return build_html(
+        [Source(EAT, folder, root / "paper_figures/eat", published)], root / "paper_figures/index.html"
+    )
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return Page(report.read_text(encoding="utf-8"))
+
+
+def test_no_external_reference(report, page):
+    for link in page.links:
+        assert link.startswith(("#", "data:image/png;base64,")) or not re.match(r"[a-z]+:|//", link), link
+    text = report.read_text(encoding="utf-8")
+    assert not re.search(r"@import|url\(|<script|<link", text)
+    assert [link for link in page.links if link.startswith("data:")]
+
+
+def test_links_lead_somewhere(report, page):
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        elif not link.startswith("data:"):
+            assert (report.parent / link).is_file()
+
+
+def test_every_claim_with_verdict_statement_and_scale(page):
+    for key, claim in STUDY.claims.items():
+        assert key in page.ids
+        assert claim.statement in page.text
+    for verdict in ("holds", "undecided", "not measured"):
+        assert verdict in page.text
+    assert "mini scale: not the paper's numbers" in page.text
+    assert "published run (desk)" in page.text
+
+
+def test_holes_flags_choices_cost_and_provenance_are_shown(page):
+    assert "results/logs/at_x3-digits.log" in page.text
+    assert "flagged" in page.text
+    assert "an unbounded attack succeeds" in page.text
+    for choice in STUDY.reconstructed:
+        assert choice.what in page.text
+    for line in STUDY.threat_model:
+        assert line in page.text
+    assert "0" * 40 in page.text
+    assert "torch 2.11.0" in page.text
+    assert "SHA-256" in page.text
+    assert "100.0" in page.text  # 4 methods x 2 datasets x 12.5 s
+    assert "secret-host" not in page.text
+
+
+def test_figures_are_embedded_or_named_as_not_drawn(page):
+    assert len(page.images) == 1
+    assert page.images[0]["alt"].startswith("Clean score")
+    assert page.text.count("This figure has not been drawn.") == len(STUDY.figures) - 1
+    assert "over 5 seeds" in page.text
+    assert "Not shown, for want of measurements: TRADES" in page.text
+
+
+def test_markup_in_a_hole_is_escaped(tmp_path):
+    hole = HOLE | {"log": "<script>alert(1)</script>"}
+    folder = build(tmp_path, methods=("none",), datasets=("digits",), seeds=1, missing=[hole])
+    text = build_html([Source(EAT, folder, tmp_path)], tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_page_is_not_wider_than_the_screen(report, tmp_path, width):
+    """Chromium lays the page out; its body must not overflow sideways (tables scroll inside theirs)."""
+    probe = tmp_path / "probe.html"
+    encoded = base64.b64encode(report.read_bytes()).decode()
+    frame = (
+        f'<iframe id=f style="width:{width}px;height:3000px;border:0" srcdoc=""></iframe>'
+        "<pre id=o></pre><script>"
+        "const f=document.getElementById('f');f.onload=()=>{const d=f.contentDocument.documentElement;"
+        "document.getElementById('o').textContent='widths '+d.scrollWidth+' '+d.clientWidth};"
+        f"f.srcdoc=atob('{encoded}');</script>"
+    )
+    probe.write_text(frame, encoding="utf-8")
+    command = [
+        shutil.which("chromium"),
+        *[
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--hide-scrollbars",
+        ],
+        f"--user-data-dir={tmp_path}/profile",
+        "--virtual-time-budget=4000",
+        "--dump-dom",
+        probe.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = re.search(r"widths (\d+) (\d+)</pre>", done.stdout)
+    assert found, done.stderr[-500:]
+    assert int(found[1]) <= int(found[2]) == width

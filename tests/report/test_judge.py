@@ -1,0 +1,262 @@
+"""Verdicts on measurements whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import EAT, build
+
+from gauntlet.core.config import parse
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import read_json
+from gauntlet.report.claims.board import judge_all, strict, summary
+from gauntlet.report.claims.judge import combine, judge_claim, judge_study, seeds_of
+from gauntlet.report.claims.model import Claim
+from gauntlet.report.claims.statistics import t_interval
+from gauntlet.report.measurements import read
+from gauntlet.report.study import load
+
+STUDY = load(EAT)
+
+
+def claim(*checks, **rest) -> Claim:
+    return parse(Claim, {"statement": "s", "paper": "p", "checks": list(checks), **rest}, file="test")
+
+
+def judged(folder, *checks, **rest) -> dict:
+    return judge_claim(claim(*checks, **rest), STUDY, read(folder), file="test.yaml", key="claims.T")
+
+
+def check(method="eat", attack="worst", metric="nmi", minus=None, gate=True, **bound) -> dict:
+    entry = {"metric": metric, "value": {"method": method, "attack": attack}, "is": bound, "gate": gate}
+    return entry | ({"minus": minus} if minus else {})
+
+
+def test_effect_and_interval_are_those_of_the_paired_differences(gathered):
+    result = judged(gathered, check(minus={"method": "at"}, above=0), scope={"dataset": "digits"})
+    scores = pd.read_parquet(gathered / "scores.parquet").query(
+        "dataset == 'digits' and suite == 'main' and view == 'ensemble'"
+        " and attack == 'worst' and metric == 'nmi'"
+    )
+    wide = scores.pivot(index="seed", columns="method", values="value")
+    interval = t_interval((wide["eat"] - wide["at"]).tolist())
+    assert result["effect"] == pytest.approx(interval.mean)
+    assert result["ci"] == pytest.approx([interval.low, interval.high])
+    assert (result["verdict"], result["seeds"], result["scale"]) == ("holds", 5, "mini")
+
+
+@pytest.mark.parametrize(
+    ("bound", "verdict"),
+    [
+        ({"above": 0.0}, "holds"),
+        ({"below": 0.0}, "fails"),
+        ({"above": 0.5}, "fails"),
+        ({"within": 0.9}, "holds"),
+        ({"within": 0.0001}, "fails"),
+    ],
+)
+def test_each_side(gathered, bound, verdict):
+    assert judged(gathered, check(minus={"method": "none"}, **bound))["verdict"] == verdict
+
+
+def test_undecided_says_what_could_have_been_shown(gathered):
+    result = judged(gathered, check(minus={"method": "eat_no_split"}, above=0))
+    assert result["verdict"] == "undecided"
+    half = (result["ci"][1] - result["ci"][0]) / 2
+    assert result["smallest_effect"] == pytest.approx(half)
+    assert f"above {half:.3f}" in result["reason"]
+
+
+def test_a_value_without_minus_is_judged_itself(gathered):
+    assert judged(gathered, check("none", "shift", "recall@1", below=0.35))["verdict"] == "holds"
+    assert judged(gathered, check("at", "shift", "recall@1", below=0.35))["verdict"] == "fails"
+
+
+def test_minus_inherits_the_method(gathered):
+    result = judged(gathered, check("none", "joint_pair", "f1", minus={"attack": "clean"}, below=-0.1))
+    assert result["verdict"] == "holds"
+    assert result["details"][0]["minus"]["method"] == "none"
+
+
+def test_lists_expand_to_every_comparison(gathered):
+    result = judged(
+        gathered,
+        check(
+            attack=["shift", "joint_pair"], metric=["nmi", "f1"], minus={"method": ["at", "none"]}, above=0
+        ),
+    )
+    assert result["comparisons"] == len(result["details"]) == 2 * 2 * 2 * 2  # and two datasets
+    assert len({detail["what"] for detail in result["details"]}) == 16
+    # None is far easier to beat than AT, so the deciding comparison is one with AT.
+    assert result["effect"] == min(detail["effect"] for detail in result["details"])
+
+
+def test_one_failing_comparison_fails_the_claim(gathered):
+    rivals = {"method": ["none", "at"]}
+    assert judged(gathered, check("trades", minus=rivals, above=0.2))["verdict"] == "fails"
+    assert judged(gathered, check("trades", minus={"method": "none"}, above=0.2))["verdict"] == "holds"
+
+
+def test_reported_checks_do_not_gate(gathered):
+    result = judged(gathered, check(minus={"method": "at"}, above=0), check(below=0, gate=False))
+    assert result["verdict"] == "holds"
+    assert [d["verdict"] for d in result["details"] if not d["gate"]] == ["fails", "fails"]
+
+
+def test_present_rivals_are_listed_and_absent_ones_named(gathered):
+    result = judged(gathered, check(minus={"method": {"present": ["at", "alp", "mixup", "fs"]}}, above=0))
+    assert result["verdict"] == "holds"
+    assert result["compared_with"] == ["AT", "Mixup"]
+    assert result["absent"] == ["ALP", "Feature scattering"]
+
+
+def test_no_rival_present_is_not_measured(gathered):
+    result = judged(gathered, check(minus={"method": {"present": ["alp", "fs"]}}, above=0))
+    assert result["verdict"] == "not measured"
+    assert "ALP, Feature scattering" in result["reason"]
+
+
+def test_missing_method_attack_and_seed_are_named(tmp_path):
+    def edit(scores, method, dataset):
+        if method == "at":
+            scores = scores[scores["seed"] != 3]
+        return scores[scores["attack"] != "centre"]
+
+    folder = build(tmp_path, methods=("none", "at", "eat"), edit=edit)
+    gone = judged(folder, check("eat_own", minus={"method": "none"}, above=0))
+    assert (gone["verdict"], gone["reason"]) == ("not measured", "missing: EAT without self-transfer")
+    assert gone["effect"] is None
+    attack = judged(folder, check("eat", "centre", minus={"method": "none"}, above=0))
+    assert attack["verdict"] == "not measured"
+    assert "NMI, centre of EAT" in attack["missing"]
+    seed = judged(folder, check("eat", minus={"method": "at"}, above=0))
+    assert (seed["verdict"], seed["missing"]) == ("not measured", ["AT, seed 3"])
+
+
+def test_a_failed_cell_is_a_gap_even_where_others_ran(tmp_path):
+    hole = {"dataset": "digits", "architecture": "conv", "method": "mixup", "block": "0-4", "log": "l"}
+    kept = {"dataset": "fashion-mnist", "architecture": "conv", "method": "at", "block": "5-6", "log": "l"}
+    folder = build(tmp_path, methods=("at", "eat"), missing=[hole, kept])
+    present = judged(folder, check(minus={"method": {"present": ["at", "mixup"]}}, above=0))
+    assert present["verdict"] == "not measured"
+    assert "Mixup" in present["missing"]
+    assert "AT, seed 5, 6 on Fashion-MNIST, conv net" in present["missing"]
+
+
+def test_not_a_number_is_a_gap_not_a_value(tmp_path):
+    def edit(scores, method, dataset):
+        bad = (scores["seed"] == 2) & (scores["metric"] == "nmi") & (method == "eat")
+        return scores.assign(value=scores["value"].mask(bad, np.nan))
+
+    result = judged(build(tmp_path, methods=("at", "eat"), edit=edit), check(minus={"method": "at"}, above=0))
+    assert result["verdict"] == "not measured"
+    assert "finite NMI, worst attack of EAT, seed 2" in result["missing"]
+
+
+def test_one_seed_is_undecided(tmp_path):
+    result = judged(build(tmp_path, methods=("at", "eat"), seeds=1), check(minus={"method": "at"}, above=-9))
+    assert (result["verdict"], result["ci"]) == ("undecided", None)
+    assert "one seed" in result["reason"]
+
+
+def test_a_flagged_cell_cannot_support_holds(tmp_path):
+    folder = build(tmp_path, methods=("none", "at", "eat"), flagged=("eat",))
+    result = judged(folder, check(minus={"method": "none"}, above=0))
+    assert result["verdict"] == "undecided"
+    assert result["reason"].startswith("flagged: EAT: unbounded")
+    # It does not soften a failure, and does not bear on clean scores or on other methods.
+    assert judged(folder, check(minus={"method": "none"}, below=0))["verdict"] == "fails"
+    assert judged(folder, check(attack="clean", minus={"method": "none"}, above=-0.9))["verdict"] == "holds"
+    assert judged(folder, check("at", minus={"method": "none"}, above=0))["verdict"] == "holds"
+
+
+def test_off_diagonal_transfer_is_the_mean_over_pairs(gathered):
+    entry = {
+        "metric": "recall@1",
+        "value": {"method": "eat", "suite": "transfer", "detail": "off_diagonal"},
+        "minus": {"method": "eat_no_split"},
+        "is": {"above": 0},
+    }
+    result = judged(gathered, entry, scope={"dataset": "digits"})
+    rows = pd.read_parquet(gathered / "scores.parquet").query("dataset == 'digits' and suite == 'transfer'")
+    rows = rows[rows["detail"].map(lambda pair: pair[0] != pair[-1])]
+    means = rows.groupby("method")["value"].mean()
+    assert result["effect"] == pytest.approx(means["eat"] - means["eat_no_split"])
+    assert result["verdict"] == "holds"
+
+
+def test_sweep_points_are_selected_by_value(gathered):
+    entry = {"metric": "nmi", "value": {"method": "none", "suite": "eps", "eps": 0.2}, "is": {"below": 0.3}}
+    entry["minus"] = {"eps": 0.02}
+    result = judged(gathered, entry, scope={"dataset": "digits"})
+    rows = pd.read_parquet(gathered / "scores.parquet").query(
+        "dataset == 'digits' and method == 'none' and suite == 'eps' and metric == 'nmi'"
+    )
+    means = rows.groupby("eps")["value"].mean()
+    assert result["effect"] == pytest.approx(means[0.2] - means[0.02])
+    assert result["effect"] < -0.3
+    ambiguous = {"metric": "nmi", "value": {"method": "none", "suite": "eps"}, "is": {"below": 0.3}}
+    with pytest.raises(GauntletError, match=r"claims\.T\.checks\.0.*eps"):
+        judged(gathered, ambiguous)
+
+
+def test_scope_limits_the_blocks(gathered):
+    entry = check(minus={"method": "at"}, above=0)
+    assert judged(gathered, entry, scope={"dataset": ["digits"]})["comparisons"] == 1
+    elsewhere = judged(gathered, entry, scope={"dataset": "cub200"})
+    assert (elsewhere["verdict"], elsewhere["reason"]) == ("not measured", "missing: cub200")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["holds", "holds"], "holds"),
+        (["holds", "undecided"], "undecided"),
+        (["holds", "not measured", "undecided"], "not measured"),
+        (["holds", "not measured", "fails"], "fails"),
+        ([], "not measured"),
+    ],
+)
+def test_combining(verdicts, expected):
+    assert combine(verdicts) == expected
+
+
+@pytest.mark.parametrize(("block", "seeds"), [("0-4", [0, 1, 2, 3, 4]), ("7", [7]), ("", [])])
+def test_blocks_of_seeds(block, seeds):
+    assert seeds_of(block) == seeds
+
+
+def test_the_study_on_synthetic_truth(gathered, tmp_path):
+    claims = judge_all([(EAT, gathered)], tmp_path / "claims.json")
+    assert read_json(tmp_path / "claims.json") == claims
+    verdicts = {key: entry["verdict"] for key, entry in claims["studies"]["eat"]["claims"].items()}
+    assert list(verdicts) == [f"EAT-{i}" for i in range(1, 9)]
+    assert {key for key, verdict in verdicts.items() if verdict == "holds"} >= {
+        "EAT-1",
+        "EAT-2",
+        "EAT-3",
+        "EAT-8",
+    }
+    # Built with equal robustness: never declared a win.
+    assert all(verdicts[key] != "holds" for key in ("EAT-5", "EAT-6", "EAT-7"))
+    ties = [d for d in claims["studies"]["eat"]["claims"]["EAT-7"]["details"] if d["side"] == "within"]
+    assert len(ties) == 6
+    assert not any(detail["gate"] for detail in ties)
+
+
+def test_console_lines_name_every_claim_and_gap(tmp_path):
+    folder = build(tmp_path, methods=("none", "at", "eat"))
+    lines = "\n".join(summary({"studies": {"eat": judge_study(EAT, folder)}}))
+    for key in STUDY.claims:
+        assert key in lines
+    assert "mini scale: not the paper's numbers" in lines
+    assert "missing: AT \N{MULTIPLICATION SIGN} 3" in lines
+
+
+def test_strict_wants_every_measured_claim_to_hold():
+    def board(*verdicts):
+        return {"studies": {"s": {"claims": {str(i): {"verdict": v} for i, v in enumerate(verdicts)}}}}
+
+    assert strict(board("holds", "not measured"))
+    assert not strict(board("holds", "undecided"))
+    assert not strict(board("holds", "fails"))
+    assert not strict(board("not measured"))

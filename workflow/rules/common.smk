@@ -1,0 +1,139 @@
+# What every rule file shares: the plan of this run, and functions from wildcards to its cells.
+from pathlib import Path
+
+from gauntlet.core.digest import code_digest
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import digest_json, write_text
+from gauntlet.data import folder as data_folder
+from gauntlet.plan import make_plan
+
+
+def resolved_config():
+    """The path that commands read their configuration from: the scale file itself, or, when the
+    command line changed something, a copy with the changes, named after its content."""
+    import yaml
+
+    files = [Path(name) for name in workflow.overwrite_configfiles or workflow.configfiles]
+    if len(files) == 1 and yaml.safe_load(files[0].read_text()) == config:
+        # Relative to the root of the repository, where all commands run.
+        return Path(files[0]).resolve().relative_to(Path.cwd())
+    path = Path(".gauntlet/config") / f"{config['scale']}-{digest_json(config, 8)}.yaml"
+    if not path.is_file():
+        write_text(path, yaml.safe_dump(dict(config), sort_keys=False))
+    return path
+
+
+def load():
+    try:
+        path = resolved_config()
+        return path, make_plan(config, file=path)
+    except GauntletError as error:
+        raise WorkflowError(str(error)) from None
+
+
+CONFIG, PLAN = load()
+CELLS = {(cell.name, cell.attack): cell for cell in PLAN.cells()}
+TRAINS = {cell.name: cell for cell in CELLS.values()}
+
+
+def cell_of(wildcards):
+    """The cell that a train or attack job works on."""
+    w = wildcards
+    return TRAINS[f"dml/{w.dataset}/{w.architecture}/{w.model}/seeds-{w.block}"]
+
+
+def attack_of(wildcards):
+    w = wildcards
+    return CELLS[f"dml/{w.dataset}/{w.architecture}/{w.model}/seeds-{w.block}", f"attack-{w.attack}"]
+
+
+def prepared(dataset):
+    """The file that appears last when a dataset is prepared."""
+    return f"{data_folder(dataset)}/dataset.json"
+
+
+def measured(cell):
+    return [str(cell.attack_folder / name) for name in cell.measurements()]
+
+
+def gathered(wildcards):
+    """A study's tables in the root that figures and claims read."""
+    return f"{PLAN.root(wildcards.study)}/manifest.json"
+
+
+def targets(kind, extension):
+    """The files of all figures or tables of the run."""
+    return [
+        f"paper_figures/{study}/{name}.{extension}"
+        for study, plan in PLAN.studies.items()
+        for name in getattr(plan.study, kind)
+    ]
+
+
+def any_of(kind):
+    """A pattern for the names of all figures or tables of the run."""
+    names = {name for plan in PLAN.studies.values() for name in getattr(plan.study, kind)}
+    return "|".join(sorted(names)) or "none"
+
+
+DATASETS = sorted({cell.dataset for cell in CELLS.values()})
+PREPARED = [prepared(name) for name in DATASETS]
+TRAINED = [str(cell.train_folder / "model.safetensors") for cell in TRAINS.values()]
+MEASURED = [path for cell in CELLS.values() for path in measured(cell)]
+STUDIES = list(PLAN.studies)
+FIGURES = targets("figures", "pdf")
+TABLES = targets("tables", "csv")
+
+
+wildcard_constraints:
+    dataset=r"[a-z0-9-]+",
+    architecture=r"[a-z0-9_]+",
+    model=r"[a-z0-9_]+-[0-9a-f]{8}",
+    block=r"\d+(-\d+)?",
+    attack=r"[0-9a-f]{8}",
+    study=r"[a-z][a-z0-9_-]*",
+    figure=any_of("figures"),
+    table=any_of("tables"),
+
+
+def gather_inputs(study, scale):
+    """What must exist before a study is gathered: all of it, or, with `holes`, what there is."""
+    plan = PLAN.studies[study]
+    if scale != plan.scale:
+        raise WorkflowError(f"{study} is planned at scale {plan.scale}, not {scale}")
+    if PLAN.scale.holes:
+        return [f"{row['attack']}/scores.parquet" for row in plan.present()[0]]
+    return [path for _, cell in plan.cells for path in measured(cell)]
+
+
+def gather_params(study):
+    """Which cells are gathered under which names; a method renamed in the study gathers anew."""
+    plan = PLAN.studies[study]
+    missing = {row["attack"] for row in plan.present()[1]} if PLAN.scale.holes else set()
+    return [
+        [method, str(cell.attack_folder)]
+        for method, cell in plan.cells
+        if str(cell.attack_folder) not in missing
+    ]
+
+
+def drawn(study, kind, name):
+    """The declaration of one figure or table, with what every drawing of the study shows."""
+    plan = PLAN.studies[study]
+    declared = getattr(plan.study, kind)
+    if name not in declared:
+        raise WorkflowError(f"config/studies/{study}.yaml: {kind}: no {name!r} there")
+    labels = {key: method.label for key, method in plan.study.methods.items()}
+    return digest_json([labels, declared[name].model_dump(mode="json"), plan.scale])
+
+
+def drawing_code(study, kind, name):
+    """Digest of the code that draws one figure or table."""
+    declared = getattr(PLAN.studies[study].study, kind)[name]
+    single = kind.removesuffix("s")
+    return code_digest(f"gauntlet.report.{kind}", methods=((single, getattr(declared, single)),))
+
+
+def declared(study):
+    """Digest of a study's whole declaration: claims and the report show most of it."""
+    return digest_json(PLAN.studies[study].study.model_dump(mode="json"))

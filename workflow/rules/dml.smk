@@ -1,0 +1,51 @@
+# Deep metric learning: one job trains a cell for a block of seeds, one job attacks its models.
+
+
+# `identity` and `code` are what the weights depend on; a comment or a sibling method is not among them.
+rule dml_train:
+    input:
+        lambda w: prepared(w.dataset),
+    output:
+        model="results/dml/{dataset}/{architecture}/{model}/seeds-{block}/model.safetensors",
+        curve="results/dml/{dataset}/{architecture}/{model}/seeds-{block}/training.parquet",
+    log:
+        "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/train.log",
+    benchmark:
+        "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/train.benchmark.tsv"
+    params:
+        identity=lambda w: cell_of(w).identity,
+        code=lambda w: cell_of(w).train_code(),
+    message:
+        "train {wildcards.model} on {wildcards.dataset}, seeds {wildcards.block}"
+    shell:
+        "gauntlet dml train --config {CONFIG} --threads {threads}"
+        " --cell dml/{wildcards.dataset}/{wildcards.architecture}/{wildcards.model}/seeds-{wildcards.block}"
+        " > {log} 2>&1"
+
+
+# All attacks on a cell's models in one job: starting a job costs seconds, loading a model none.
+rule dml_attack:
+    input:
+        lambda w: prepared(w.dataset),
+        model=rules.dml_train.output.model,
+    output:
+        multiext(
+            "results/dml/{dataset}/{architecture}/{model}/seeds-{block}/attack-{attack}/",
+            "scores.parquet",
+            "examples.parquet",
+            "projections.parquet",
+            "sanity.parquet",
+        ),
+    log:
+        "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/attack-{attack}.log",
+    benchmark:
+        "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/attack-{attack}.benchmark.tsv"
+    params:
+        evaluate=lambda w: attack_of(w).evaluate,
+        code=lambda w: attack_of(w).attack_code(),
+    message:
+        "attack {wildcards.model} on {wildcards.dataset}, seeds {wildcards.block}"
+    shell:
+        "gauntlet dml attack --config {CONFIG} --threads {threads} --attack attack-{wildcards.attack}"
+        " --cell dml/{wildcards.dataset}/{wildcards.architecture}/{wildcards.model}/seeds-{wildcards.block}"
+        " > {log} 2>&1"

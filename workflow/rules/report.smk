@@ -1,0 +1,52 @@
+# The judged end: claims, the tracker's copy, and the report.
+
+
+rule claims:
+    input:
+        [f"{PLAN.root(study)}/manifest.json" for study in STUDIES],
+    output:
+        "paper_figures/claims.json",
+    log:
+        "logs/claims.log",
+    params:
+        declared={study: declared(study) for study in STUDIES},
+        code=code_digest("gauntlet.report.claims"),
+    message:
+        "judge the claims"
+    shell:
+        "gauntlet claims --config {CONFIG} > {log} 2>&1"
+
+
+# Jobs never talk to MLflow: this rule copies their files into it, and may be run at any time.
+rule track:
+    input:
+        [f"{plan.results}/manifest.json" for plan in PLAN.studies.values()],
+    output:
+        f"results/tracking/{PLAN.scale.scale}.json",
+    log:
+        "logs/track.log",
+    params:
+        code=code_digest("gauntlet.report.tracking"),
+    message:
+        "copy the measurements into MLflow"
+    shell:
+        "gauntlet track --config {CONFIG} --out {output} > {log} 2>&1"
+
+
+rule report:
+    input:
+        rules.claims.output,
+        FIGURES,
+        TABLES,
+        [f"{PLAN.root(study)}/manifest.json" for study in STUDIES],
+    output:
+        "paper_figures/index.html",
+    log:
+        "logs/report.log",
+    params:
+        declared={study: declared(study) for study in STUDIES},
+        code=code_digest("gauntlet.report.html"),
+    message:
+        "write the report"
+    shell:
+        "gauntlet report --config {CONFIG} > {log} 2>&1"

@@ -1,0 +1,67 @@
+# A study's measurements, and what is drawn from them. Figures and tables read one root: this
+# machine's results, or (--config source=published) the measurements that git carries.
+
+
+# One set of tables per study and scale, with a manifest of hashes; what `published/` is copied from.
+rule gather:
+    input:
+        lambda w: gather_inputs(w.study, w.scale),
+    output:
+        multiext(
+            "results/studies/{study}/{scale}/",
+            "manifest.json",
+            "scores.parquet",
+            "examples.parquet",
+            "projections.parquet",
+            "sanity.parquet",
+            "training.parquet",
+        ),
+    log:
+        "logs/studies/{study}/{scale}/gather.log",
+    params:
+        cells=lambda w: gather_params(w.study),
+        code=code_digest("gauntlet.report.gather"),
+    message:
+        "gather the measurements of {wildcards.study}"
+    shell:
+        "gauntlet study gather {wildcards.study} --config {CONFIG} > {log} 2>&1"
+
+
+rule figure:
+    input:
+        gathered,
+    output:
+        report(
+            "paper_figures/{study}/{figure}.pdf",
+            category="{study}",
+            labels={"figure": "{figure}"},
+        ),
+        png="paper_figures/{study}/{figure}.png",
+        csv="paper_figures/{study}/{figure}.csv",
+    log:
+        "logs/studies/{study}/{figure}.figure.log",
+    params:
+        declared=lambda w: drawn(w.study, "figures", w.figure),
+        code=lambda w: drawing_code(w.study, "figures", w.figure),
+    message:
+        "draw {wildcards.study}/{wildcards.figure}"
+    shell:
+        "gauntlet study figure {wildcards.study} {wildcards.figure} --config {CONFIG} > {log} 2>&1"
+
+
+rule table:
+    input:
+        gathered,
+    output:
+        csv="paper_figures/{study}/{table}.csv",
+        markdown="paper_figures/{study}/{table}.md",
+        latex="paper_figures/{study}/{table}.tex",
+    log:
+        "logs/studies/{study}/{table}.table.log",
+    params:
+        declared=lambda w: drawn(w.study, "tables", w.table),
+        code=lambda w: drawing_code(w.study, "tables", w.table),
+    message:
+        "write table {wildcards.study}/{wildcards.table}"
+    shell:
+        "gauntlet study table {wildcards.study} {wildcards.table} --config {CONFIG} > {log} 2>&1"
