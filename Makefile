@@ -33,7 +33,7 @@ help: ## show this list
 	@echo "Options:"
 	@echo "  SCALE=smoke|mini|desk|paper  STUDY=<name>  CORES=<n>     for reproduce (mini, all studies, all cores)"
 	@echo "  ENV=cpu|gpu|test  PYTHON=<command>                       for setup (cpu; the first Python 3.11 or 3.12)"
-	@echo "  TORCH_INDEX=<address of PyTorch's CPU wheels>            for setup: no CUDA libraries, a third of the disk"
+	@echo "  TORCH_INDEX=<address of PyTorch's CPU wheels>            for setup: no CUDA libraries, far less disk"
 	@echo "  ARGS='...'  JOBS=<n>                                     for test: pytest's arguments, parallel workers"
 
 python:

@@ -36,7 +36,7 @@ rule all:
     default_target: True
     input:
         rules.report.output,
-        rules.track.output,
+        rules.track.output if PLAN.scale.source == "results" else [],
 
 
 rule data:
@@ -57,4 +57,8 @@ rule measurements:
 rule figures:
     input:
         FIGURES,
+
+
+rule tables:
+    input:
         TABLES,

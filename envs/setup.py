@@ -37,6 +37,11 @@ import state  # noqa: E402
 from bootstrap import SetupError  # noqa: E402
 
 
+def base_python():
+    """The Python behind an activated environment: that one may be the environment to replace."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
 def requirements_for(names, torch_index):
     """The merged lock, and the packages that come from ``torch_index`` instead."""
     blocks = {}
@@ -67,11 +72,11 @@ def build(venv, names, torch_index, description):
         f"cache holds), {on_disk} GB on disk",
         flush=True,
     )
-    uv, environ = bootstrap.uv(ROOT, sys.executable)
+    uv, environ = bootstrap.uv(ROOT, base_python())
     if not disk.same(venv.parent, disk.cache_folder()):
         environ.setdefault("UV_LINK_MODE", "copy")
     clear(venv)
-    run([uv, "venv", "--quiet", "--python", sys.executable, str(venv)], environ, "creating the environment")
+    run([uv, "venv", "--quiet", "--python", base_python(), str(venv)], environ, "creating the environment")
     state.write_stamp(venv, {**description, "state": "building"})
 
     blocks, torch = requirements_for(names, torch_index)
@@ -96,7 +101,7 @@ def install_project(uv, environ, venv):
 
 
 def refresh_project(venv, description):
-    uv, environ = bootstrap.uv(ROOT, sys.executable)
+    uv, environ = bootstrap.uv(ROOT, base_python())
     install_project(uv, environ, venv)
     state.write_stamp(venv, {**description, "state": "done"})
 

@@ -197,7 +197,7 @@ def report(config: Config) -> None:
                 part.file,
                 plan.root(name),
                 out / name,
-                part.published if (part.published / "manifest.json").is_file() else None,
+                part.references(),
             )
             for name, part in plan.studies.items()
         ],

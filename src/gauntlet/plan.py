@@ -146,6 +146,7 @@ class StudyPlan:
                     "block": cell.block,
                     "seeds": cell.seeds,
                     "identity": cell.identity,
+                    "evaluate": cell.evaluate,
                     "train": str(cell.train_folder),
                     "attack": str(cell.attack_folder),
                     "log": str(cell.log("attack" if (cell.train_folder / "training.parquet").is_file() else "train")),
@@ -166,6 +167,11 @@ class StudyPlan:
     def published(self) -> Path:
         """Where the study's measurements that git carries are."""
         return Path("published") / self.study.study / self.scale
+
+
+    def references(self) -> list[Path]:
+        """The study's published measurements at every scale, which the report judges beside this run's."""
+        return sorted(path.parent for path in self.published.parent.glob("*/manifest.json"))
 
 
 @dataclass(frozen=True)

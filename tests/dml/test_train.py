@@ -141,11 +141,10 @@ def script(out, state, *arguments):
     )
 
 
-@pytest.mark.parametrize("arguments", [("eat", 2, 0, 1), ("mixup", 2, 0, 1)])
-def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, arguments):
-    """12 steps per seed; SIGKILL at a random step of the first seed, and again in the second."""
-    whole = script(tmp_path / "whole", tmp_path / "none", *arguments)
-    assert len([line for line in whole.communicate()[0].splitlines() if line.startswith("step")]) == 24
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
+    """12 steps per seed; SIGKILL at a random step of the first seed, and again of the second."""
+    arguments = ("eat", 2, 0, 1)
+    train.run(toy.identity("eat", 2, epochs=6), [0, 1], tmp_path / "whole", None, "cpu")
     for seed in (0, 1):
         target = f"step {seed} {random.randrange(2, 11)}"
         killed = script(tmp_path / "killed", tmp_path / "state", *arguments)
@@ -162,6 +161,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, arguments):
     assert last.returncode == 0, err
     assert err.count("resuming from") == 2
     assert 1 <= out.count("step") < 12  # the first seed was finished, the second begun
+    assert "imported torch._dynamo" not in out
     for name in PAYLOADS:
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert list((tmp_path / "state").glob("*.state")) == []

@@ -69,3 +69,5 @@ if __name__ == "__main__":
         setup("cpu"),
         every=0,
     )
+    if "torch._dynamo" in sys.modules:  # the compiler, seconds of start-up for nothing
+        print("imported torch._dynamo")

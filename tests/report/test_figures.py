@@ -1,5 +1,8 @@
 """Figures draw what the measurements say, the same way every time, and survive holes."""
 
+import subprocess
+import sys
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -21,6 +24,13 @@ def _style():
     with style.context():
         yield
     matplotlib.pyplot.close("all")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """One ensemble, one dataset, two seeds, and the scale with the longest label."""
+    folder = tmp_path_factory.mktemp("small")
+    return build(folder, methods=("none", "eat"), datasets=("digits",), seeds=2, scale="smoke")
 
 
 def made(folder, name):
@@ -73,6 +83,19 @@ def test_missing_methods_leave_the_others_drawn(tmp_path, name):
     assert "eat" in set(frame["method"])
 
 
+def test_holes_in_one_dataset_are_shown_as_holes(tmp_path):
+    def edit(scores, method, dataset):
+        lost = ["steps", *(["transfer"] if method == "eat" else [])] if dataset == "digits" else []
+        return scores[~scores["suite"].isin(lost)]
+
+    folder = build(tmp_path, methods=("eat", "eat_no_split"), seeds=2, edit=edit)
+    for name, panels, rows in (("transfer", 1, 3 * 9), ("budget", 2, (2 * 5 + 4) * 2)):
+        figure, frame = made(folder, name)
+        assert len(frame) == rows
+        assert texts(figure).count("not measured") == panels
+        assert len(figures.draw(EAT, name, folder, tmp_path / name)) == 3
+
+
 def test_one_seed_draws_without_interval(tmp_path):
     folder = build(tmp_path, methods=("none", "eat"), datasets=("digits",), seeds=1)
     frame = made(folder, "comparison")[1]
@@ -99,9 +122,14 @@ def test_means_are_those_of_the_scores(gathered):
 
 def test_transfer_map_has_attacked_members_in_rows(gathered):
     figure, frame = made(gathered, "transfer")
-    image = figure.axes[0].images[0].get_array()
+    image = figure.axes[0].collections[0].get_array().reshape(3, 3)
     cell = frame.query("dataset == 'digits' and method == 'eat'").set_index(["attacked", "scored"])["mean"]
     assert all(image[i, j] == pytest.approx(cell[i, j]) for i in range(3) for j in range(3))
+    low, high = sorted(figure.axes[0].get_ylim())
+    assert figure.axes[0].get_ylim() == (high, low)  # the first member is at the top
+    written = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    for i, j in cell.index:
+        assert written[j + 0.5, i + 0.5].startswith(f"{cell[i, j]:.2f}\n±")
 
 
 def test_projection_draws_every_point_once(gathered):
@@ -117,9 +145,70 @@ def test_looks_differ_and_do_not_depend_on_what_was_run():
     assert style.look(fewer, "at_x3") == style.look(STUDY, "at_x3")
 
 
-@pytest.mark.parametrize("name", [name for name in STUDY.figures if name != "projection"])
-def test_no_text_leaves_the_page_or_covers_another_label(gathered, name):
-    figure = made(gathered, name)[0]
+def drawn_looks(figure) -> dict[str, set[tuple[str, str]]]:
+    """Label of each method -> the (colour, marker) pairs that are drawn for it."""
+    if figure.legends[0].get_texts()[0].get_text() == "clean":  # a dot plot: methods are on the y axis
+        axis = figure.axes[0]
+        dots = [line for line in axis.lines if line.get_marker() not in ("|", "None")]
+        labels = dict(
+            zip(axis.get_yticks(), (text.get_text() for text in axis.get_yticklabels()), strict=True)
+        )
+        names = [(labels[round(dot.get_ydata()[0])], dot) for dot in dots]
+    else:
+        (legend,) = figure.legends
+        names = [
+            (text.get_text(), line) for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
+        ]
+        kept = {(line.get_color(), line.get_marker()) for _, line in names}
+        plotted = {(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}
+        assert plotted == kept
+    found: dict[str, set] = {}
+    for label, line in names:
+        found.setdefault(label, set()).add((line.get_color(), line.get_marker()))
+    return found
+
+
+@pytest.mark.parametrize("name", ["comparison", "budget", "fraction"])
+def test_a_method_keeps_its_look_when_others_are_absent(gathered, small, name):
+    many, few = drawn_looks(made(gathered, name)[0]), drawn_looks(made(small, name)[0])
+    assert set(few) == {"No defense", "EAT"}
+    assert len(many) > len(few)
+    assert all(len(looks) == 1 for looks in many.values())
+    assert len(set.union(*many.values())) == len(many)  # no two methods look alike
+    assert all(many[label] == few[label] for label in few)
+
+
+def test_bands_are_the_intervals_of_the_frame(gathered):
+    figure, frame = made(gathered, "fraction")
+    rows = frame.query("dataset == 'digits' and method == 'eat' and metric == 'nmi'")
+    colour = matplotlib.colors.to_rgb(style.look(STUDY, "eat").color)
+    (band,) = [c for c in figure.axes[0].collections if tuple(c.get_facecolor()[0][:3]) == colour]
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices.round(9)}
+    edges = [*rows[["x", "low"]].to_numpy(), *rows[["x", "high"]].to_numpy()]
+    expected = {(round(x * 100, 9), round(y, 9)) for x, y in edges}
+    assert corners == expected
+
+
+@pytest.mark.parametrize("name", list(STUDY.figures))
+@pytest.mark.parametrize("size", ["full", "small"])
+def test_text_is_legible_in_print_and_every_panel_is_labelled(gathered, small, name, size):
+    figure = made(gathered if size == "full" else small, name)[0]
+    figure.draw_without_rendering()
+    shown = [item for item in figure.findobj(matplotlib.text.Text) if item.get_text()]
+    assert min(item.get_fontsize() for item in shown) >= 6
+    labels = [axis.get_label() for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)]
+    assert all(label.get_visible() for label in labels if label.get_text())
+    columns = figure.axes[0].get_subplotspec().get_gridspec().ncols
+    panels = [panel for panel in figure.axes if panel.get_label() != "<colorbar>"]
+    assert all(panel.get_xlabel() for panel in panels[-columns:])  # the bottom row
+    rows = panels[::columns] if name in ("projection", "transfer") else panels
+    assert all(panel.get_ylabel() for panel in rows) or name == "comparison"  # its lines are named by ticks
+
+
+@pytest.mark.parametrize("name", list(STUDY.figures))
+@pytest.mark.parametrize("size", ["full", "small"])
+def test_no_text_leaves_the_page_or_covers_another_label(gathered, small, name, size):
+    figure = made(gathered if size == "full" else small, name)[0]
     figure.draw_without_rendering()
     page = figure.bbox
     boxes = []
@@ -135,6 +224,13 @@ def test_no_text_leaves_the_page_or_covers_another_label(gathered, name):
         assert all(inside), text
         for other, second in boxes[index + 1 :]:
             assert not box.overlaps(second), (text, other)
+
+
+def test_plotting_libraries_load_only_for_a_picture():
+    modules = "plan cli report.study report.gather report.tables report.claims report.tracking report.figures"
+    code = "import sys\n" + "".join(f"import gauntlet.{name}\n" for name in modules.split())
+    code += "print(sorted({'matplotlib', 'seaborn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_bad_options_and_names_are_named(gathered, tmp_path):

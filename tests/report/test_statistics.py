@@ -70,6 +70,12 @@ def test_seeds_that_agree_exactly(value, verdict):
     assert "same value" in decision.reason
 
 
+def test_two_seeds_that_agree_exactly_decide_nothing():
+    decision = decide(t_interval([0.2, 0.2]), "above", 0.1)
+    assert decision.verdict == "undecided"
+    assert "two seeds" in decision.reason
+
+
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 @pytest.mark.parametrize("side", ["above", "below"])
 def test_wrong_verdicts_at_the_margin_are_as_rare_as_promised(seeds, side):

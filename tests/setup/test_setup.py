@@ -255,7 +255,9 @@ def test_build_repeat_and_repair(root, tmp_path):
     # Killed in the middle: the stamp says so, and files are missing.
     (copy / ".venv" / state.STAMP).write_text(json.dumps({**stamp, "state": "building"}))
     shutil.rmtree(next((copy / ".venv" / "lib").glob("python*")) / "site-packages" / "packaging")
-    assert run_setup(copy).returncode == 0
+    # And it is activated, so that the Python that runs set-up is the one to be replaced.
+    inside = str(copy / ".venv" / "bin" / "python")
+    assert run_setup(copy, python=inside).returncode == 0
     assert not marker.exists()
     assert python_of(copy, "import packaging.version; print('here')") == "here"
 
@@ -312,7 +314,7 @@ def copy_of(root, tmp_path):
     return copy
 
 
-def run_setup(copy, environ=None):
-    command = [sys.executable, str(copy / "envs" / "setup.py"), "cpu"]
+def run_setup(copy, environ=None, python=sys.executable):
+    command = [python, str(copy / "envs" / "setup.py"), "cpu"]
     environ = {**os.environ, "TORCH_INDEX": "", **(environ or {})}
     return subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, check=False)

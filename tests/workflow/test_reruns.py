@@ -6,9 +6,6 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
-DRAWING = {"figure", "table", "claims", "report"}
-
-
 def test_smoke_ends_in_a_report(smoked):
     out = smoked.folder / "paper_figures"
     assert (out / "index.html").stat().st_size > 10_000
@@ -41,7 +38,7 @@ def test_code_of_one_defense_retrains_that_defense(project):
 
 
 def test_code_of_a_figure_redraws_that_figure(project):
-    project.edit("src/gauntlet/report/figures/tsne.py", "\nfrom ", "\nEXTRA = 1\nfrom ")
+    project.edit("src/gauntlet/report/figures/projection.py", "\nfrom ", "\nEXTRA = 1\nfrom ")
     jobs = project.planned()
     assert jobs["figure"] == 1
     assert set(jobs) <= {"figure", "report", "all"}
@@ -108,14 +105,14 @@ def test_published_figures_need_no_model(project):
     project.run("gauntlet", "study", "publish", "eat", "--config", "config/smoke.yaml")
     for name in ("results", ".snakemake", "paper_figures", ".gauntlet"):
         shutil.rmtree(project.folder / name, ignore_errors=True)
-    jobs = project.planned("figures", "--config", "source=published")
-    assert jobs.keys() <= {"figure", "table", "figures"}
-    project.snakemake("figures", "--config", "source=published")
+    targets = ("figures", "tables", "claims", "--config", "source=published")
+    assert set(project.planned(*targets)) == {"figure", "table", "claims", "figures", "tables"}
+    project.snakemake(*targets)
     assert list((project.folder / "paper_figures/eat").glob("*.pdf"))
     assert not (project.folder / "results/dml").exists()
 
 
 def test_one_figure_by_its_name(project):
-    target = "paper_figures/eat/tsne.pdf"
+    target = "paper_figures/eat/projection.pdf"
     (project.folder / target).unlink()
     assert project.planned(target) == {"figure": 1}

@@ -137,3 +137,9 @@ def drawing_code(study, kind, name):
 def declared(study):
     """Digest of a study's whole declaration: claims and the report show most of it."""
     return digest_json(PLAN.studies[study].study.model_dump(mode="json"))
+
+
+def table_methods():
+    """Every registered table that the report renders again."""
+    used = {entry.table for plan in PLAN.studies.values() for entry in plan.study.tables.values()}
+    return tuple(("table", name) for name in sorted(used))

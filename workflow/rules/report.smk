@@ -10,7 +10,7 @@ rule claims:
         "logs/claims.log",
     params:
         declared={study: declared(study) for study in STUDIES},
-        code=code_digest("gauntlet.report.claims"),
+        code=code_digest("gauntlet.report.claims.board"),
     message:
         "judge the claims"
     shell:
@@ -39,13 +39,15 @@ rule report:
         FIGURES,
         TABLES,
         [f"{PLAN.root(study)}/manifest.json" for study in STUDIES],
+        [path / "manifest.json" for plan in PLAN.studies.values() for path in plan.references()],
+        multiext("src/gauntlet/report/templates/report", ".html", ".css"),
     output:
         "paper_figures/index.html",
     log:
         "logs/report.log",
     params:
         declared={study: declared(study) for study in STUDIES},
-        code=code_digest("gauntlet.report.html"),
+        code=code_digest("gauntlet.report.html", methods=table_methods()),
     message:
         "write the report"
     shell:

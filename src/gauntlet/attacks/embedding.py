@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-from gauntlet.attacks.pgd import ascend, pgd, random_start
+from gauntlet.attacks.pgd import ascend, random_start
 from gauntlet.core.registry import resolve
 
 #: Images per forward pass; bounds memory, changes no result beyond rounding.
@@ -49,20 +48,19 @@ def perturb(
     rows = torch.arange(len(x), device=x.device) if rows is None else rows.to(x.device)
     method = resolve("attack", attack)(clean, labels)
     images = x[rows]
-    if method.joint:
+    radius = eps if start_eps is None else start_eps
+    starts = [random_start(images, radius, generator) for _ in range(restarts)]
+    found = []
+    together = len(images) if method.joint else batch
+    for at in range(0, len(images), together):
+        part = slice(at, at + together)
 
-        def objective(adversarial: Tensor) -> Tensor:
-            return method.objective(_embed_all(embed, adversarial, batch), rows)
+        def objective(adversarial: Tensor, part: slice = part) -> Tensor:
+            return method.objective(_embed_all(embed, adversarial, batch), rows[part])
 
-        return pgd(objective, images, eps=eps, step=step, steps=steps, generator=generator, restarts=restarts)
-
-    starts = [random_start(images, eps, generator) for _ in range(restarts)]
-    parts = []
-    for at in range(0, len(images), batch):
-        part = slice(at, at + batch)
-        parts.append(
+        found.append(
             ascend(
-                lambda adversarial, part=part: method.objective(embed(adversarial), rows[part]),
+                objective,
                 images[part],
                 [start[part] for start in starts],
                 eps=eps,
@@ -71,13 +69,15 @@ def perturb(
                 choose=restarts > 1,
             )
         )
-    return torch.cat(parts)
+    return torch.cat(found)
 
 
 def _embed_all(embed: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
     """Embeddings with gradients; beyond one batch, activations are recomputed rather than kept."""
     if len(x) <= batch:
         return embed(x)
+    from torch.utils.checkpoint import checkpoint  # its first use imports torch's compiler: seconds
+
     return torch.cat(
         [checkpoint(embed, part, use_reentrant=False, preserve_rng_state=False) for part in x.split(batch)]
     )

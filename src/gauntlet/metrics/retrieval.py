@@ -17,8 +17,9 @@ import numpy as np
 from gauntlet.core.errors import GauntletError
 from gauntlet.metrics import arrays
 
-#: Queries per search; bounds memory at BATCH x neighbours.
-BATCH = 1024
+#: Most queries per search (what faiss multiplies at once; fewer are slower), and most neighbours per
+#: search, which bounds memory.
+BATCH, NEIGHBOURS = 4096, 2**22
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ def evaluate(queries, gallery, query_labels, gallery_labels, *, ks=(1, 2, 4, 8),
         relevant = (gallery_labels[ids] == query_labels[part, None]) & (ids >= 0)
         for k, hits in found.items():
             hits[part] = relevant[:, :k].any(1)
-        ranks = np.arange(1, relevant.shape[1] + 1)
-        relevant &= ranks <= matches[part, None]
-        precision[part] = (relevant.cumsum(1) / ranks * relevant).sum(1) / np.maximum(matches[part], 1)
+        precision[part] = _average_precision(relevant, matches[part])
     return Retrieval(
         recall={k: float(found[k][counted].mean()) for k in ks},
         map_at_r=float(precision[counted].mean()),
@@ -94,15 +93,26 @@ def _matches(query_labels: np.ndarray, gallery_labels: np.ndarray, exclude) -> n
     return matches
 
 
+def _average_precision(relevant: np.ndarray, matches: np.ndarray) -> np.ndarray:
+    """(b,) ``1/R sum_{i<=R} P(i) [i-th is right]``, from who is right (b, k) and R (b,); 0 where R is 0."""
+    ranks = np.arange(1, relevant.shape[1] + 1)
+    relevant = relevant & (ranks <= matches[:, None])
+    right = relevant.cumsum(1, dtype=np.int32) * relevant  # the i-th right one counts i, at its rank
+    return right @ (1 / ranks) / np.maximum(matches, 1)
+
+
 def _search(queries, gallery, k: int, exclude) -> Iterator[tuple[slice, np.ndarray]]:
     index = faiss.IndexFlatIP(gallery.shape[1])
     index.add(gallery)
     depth = min(k + (exclude is not None), len(gallery))
-    for at in range(0, len(queries), BATCH):
-        part = slice(at, at + BATCH)
+    batch = max(1, min(BATCH, NEIGHBOURS // depth))
+    for at in range(0, len(queries), batch):
+        part = slice(at, at + batch)
         similarity, ids = index.search(queries[part], depth)
-        order = np.lexsort((ids, -similarity), axis=1)
-        ids = np.take_along_axis(ids, order, 1)
+        falls = similarity[:, 1:] < similarity[:, :-1]
+        tied = ~falls.all(1)  # the others are in order already
+        ids[tied, 1:] += falls[tied].cumsum(1) * len(gallery)
+        ids[tied] = np.sort(ids[tied], axis=1) % len(gallery)
         if exclude is not None:
             itself = ids == np.asarray(exclude)[part, None]
             itself[~itself.any(1), -1] = True  # not among them: drop the farthest

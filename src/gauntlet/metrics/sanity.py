@@ -66,7 +66,7 @@ def suite(
     Args:
         score: (eps, steps, kind) -> {metric: score under that attack}, on a fixed set of images.
         eps, steps: the attack that the reported number was measured with.
-        more_steps: steps of the longer attack.
+        more_steps: steps of the longer attack, which the unbounded one takes as well.
         clean: {metric: score without an attack}; names the metrics that are checked.
         floor: {metric: score of a model that knows nothing}, such as chance.
         images: how many images the scores are over; sets the noise.
@@ -79,7 +79,7 @@ def suite(
     others = {
         "more_steps": score(eps, more_steps, "white_box"),
         "bigger_eps": score(min(1.0, 2 * eps), steps, "white_box"),
-        "unbounded": score(1.0, steps, "white_box"),
+        "unbounded": score(1.0, more_steps, "white_box"),
     }
     rivals = {
         "transfer": score(eps, steps, "transfer"),

@@ -55,7 +55,10 @@ def gather(
             "tables": tables,
             "cells": [_describe(cell, environments) for cell in sorted(cells, key=_order)],
             "environments": environments,
-            "missing": sorted(missing, key=_order),
+            "missing": [
+                {key: hole[key] for key in (*CELL, "block", "log") if key in hole}
+                for hole in sorted(missing, key=_order)
+            ],
         }
         write_json(folder / MANIFEST, manifest)
     return out

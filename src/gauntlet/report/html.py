@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,14 @@ class Source:
         folder: gathered measurements (results or published).
         figures: folder with the drawn figures, ``<name>.png`` and ``.pdf``; a figure that is not
             there is named as not drawn.
-        published: reference measurements to judge beside; None, or the same folder: none.
+        published: reference measurements to judge beside: a folder or several; ``folder`` itself is
+            left out.
     """
 
     study_file: Path
     folder: Path
     figures: Path
-    published: Path | None = None
+    published: Path | Sequence[Path] | None = None
 
 
 def build(sources: Iterable[Source], out: str | Path) -> Path:
@@ -70,9 +71,6 @@ def build(sources: Iterable[Source], out: str | Path) -> Path:
 
 def _study(source: Source, out: Path) -> dict[str, Any]:
     study, measurements = load(source.study_file), read(source.folder)
-    reference = None
-    if source.published is not None and Path(source.published).resolve() != Path(source.folder).resolve():
-        reference = judge_study(source.study_file, source.published)
     return {
         "key": study.study,
         "declared": study,
@@ -81,7 +79,7 @@ def _study(source: Source, out: Path) -> dict[str, Any]:
         "where": [block_label(*block) for block in measurements.blocks],
         "methods": study.methods_at(measurements.scale),
         "claims": judge_study(source.study_file, source.folder)["claims"],
-        "reference": reference,
+        "references": [judge_study(source.study_file, folder) for folder in _references(source)],
         "figures": [_figure(study, name, measurements, source, out) for name in study.figures],
         "tables": [make(study, name, measurements, file=source.study_file) for name in study.tables],
         "sanity": sections.sanity(study, measurements),
@@ -96,6 +94,12 @@ def _study(source: Source, out: Path) -> dict[str, Any]:
         "cost": sections.cost(study, measurements),
         "provenance": sections.provenance(measurements),
     }
+
+
+def _references(source: Source) -> list[Path]:
+    published = source.published
+    folders = [] if published is None else [published] if isinstance(published, str | Path) else published
+    return [Path(folder) for folder in folders if Path(folder).resolve() != Path(source.folder).resolve()]
 
 
 def _figure(study: Study, name: str, measurements: Measurements, source: Source, out: Path) -> dict[str, Any]:

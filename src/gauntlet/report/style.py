@@ -1,4 +1,7 @@
-"""One figure style: print sizes, fonts, and one colour and marker per method everywhere."""
+"""One figure style: seaborn's "ticks" theme at print size, and one colour and marker per method everywhere.
+
+This module imports seaborn: only figures may import it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from gauntlet.report.study import Study
 from gauntlet.report.vocabulary import block_label, scale_label
@@ -18,33 +23,32 @@ from gauntlet.report.vocabulary import block_label, scale_label
 #: Widths in inches: one column of a two-column page, and the whole page.
 SINGLE, DOUBLE = 3.4, 7.0
 
-#: Heights in inches of the strip above the panels (footnote and scale).
-STRIP = 0.24
+#: The strip above the panels (note and scale) in inches: one line, or two on figures narrower than NARROW.
+STRIP, LINE, NARROW = 0.24, 0.12, 4.6
 
 #: Okabe and Ito's colour-blind-safe palette (2008) without its yellow, which is too pale for lines.
 PALETTE = ["#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7A5C3E"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "8"]
-DASHES = ["-", (0, (4, 1.5)), (0, (1, 1.2))]
+#: Dash patterns in line widths, as seaborn takes them: "" is a solid line.
+DASHES = ["", (4, 1.5), (1, 1.2)]
 
+#: Brings the fonts of seaborn's "paper" context to 7.5 pt (ticks and legend 6.9 pt).
+FONT_SCALE = 0.78
+
+#: What differs from seaborn's theme.
 SETTINGS = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.titlesize": 7.5,
-    "axes.labelsize": 7.5,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has it
     "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
     "axes.grid": True,
-    "axes.axisbelow": True,
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.5,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "lines.linewidth": 1.2,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
     "lines.markersize": 4,
     "pdf.fonttype": 42,
     "svg.hashsalt": "gauntlet",
@@ -55,15 +59,11 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn. ``kwargs`` suits Axes.plot and Axes.errorbar."""
+    """How a method is drawn."""
 
     color: str
     marker: str
-    linestyle: object
-
-    @property
-    def kwargs(self) -> dict:
-        return {"color": self.color, "marker": self.marker, "linestyle": self.linestyle}
+    dashes: tuple | str
 
 
 def look(study: Study, method: str) -> Look:
@@ -77,6 +77,27 @@ def look(study: Study, method: str) -> Look:
     )
 
 
+def lines(study: Study, order: list[str]) -> dict:
+    """The keywords that make seaborn.lineplot draw the column ``method`` in the methods' looks."""
+    looks = {method: look(study, method) for method in order}
+    return {
+        "hue": "method",
+        "hue_order": order,
+        "palette": {method: each.color for method, each in looks.items()},
+        "style": "method",
+        "style_order": order,
+        "markers": {method: each.marker for method, each in looks.items()},
+        "dashes": {method: each.dashes for method, each in looks.items()},
+    }
+
+
+def handle(study: Study, method: str) -> Line2D:
+    """The method's line for a legend."""
+    each = look(study, method)
+    line = (0, each.dashes) if each.dashes else "-"
+    return Line2D([], [], color=each.color, marker=each.marker, linestyle=line, markeredgewidth=0)
+
+
 def grid(
     rows: int, columns: int, *, width: float = DOUBLE, height: float = 1.6, legend: float = 0.0, **share
 ):
@@ -84,35 +105,35 @@ def grid(
 
     Returns: figure, axes (rows, columns) array.
     """
-    total = rows * height + STRIP + legend
+    strip = STRIP + (LINE if width < NARROW else 0)
+    total = rows * height + strip + legend
     figure, axes = plt.subplots(
         rows, columns, figsize=(width, total), squeeze=False, layout="constrained", **share
     )
     bottom = legend / total
-    figure.get_layout_engine().set(rect=(0, bottom, 1, 1 - bottom - STRIP / total), h_pad=0.05, w_pad=0.04)
+    figure.get_layout_engine().set(rect=(0, bottom, 1, 1 - bottom - strip / total), h_pad=0.05, w_pad=0.04)
     return figure, axes
 
 
 def context():
     """Context manager: everything made inside follows the style."""
-    return plt.rc_context(SETTINGS)
+    theme = sns.axes_style("ticks") | sns.plotting_context("paper", font_scale=FONT_SCALE)
+    return plt.rc_context(theme | SETTINGS)
 
 
 def finish(figure: Figure, *, scale: str, note: str = "") -> Figure:
     """Write the strip above the panels: what is shown on the left, the scale on the right."""
-    height = figure.get_size_inches()[1]
+    width, height = figure.get_size_inches()
     y = 1 - 0.07 / height
     style = {"va": "top", "fontsize": 6.5, "color": "#555555"}
-    figure.text(0.008, y, note, ha="left", **style)
+    figure.text(0.008, y - (LINE / height if width < NARROW else 0), note, ha="left", **style)
     figure.text(0.992, y, scale_label(scale), ha="right", style="italic", **style)
     return figure
 
 
 def legend(figure: Figure, handles, labels, columns: int) -> None:
     """One legend for the figure, in the room that ``grid(legend=...)`` kept below the panels."""
-    figure.legend(
-        handles, labels, loc="lower center", ncols=columns, fontsize=7, handlelength=2.4, columnspacing=1.4
-    )
+    figure.legend(handles, labels, loc="lower center", ncols=columns, handlelength=2.4, columnspacing=1.4)
 
 
 def legend_room(entries: int, columns: int) -> float:
@@ -123,6 +144,12 @@ def legend_room(entries: int, columns: int) -> float:
 def block_title(axis, dataset: str, architecture: str) -> None:
     """Name the block above the first panel of its row."""
     axis.set_title(block_label(dataset, architecture), loc="left", fontweight="bold")
+
+
+def not_measured(axis) -> None:
+    """Say in an empty panel why it is empty."""
+    note = {"ha": "center", "va": "center", "color": "#555555"}
+    axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, **note)
 
 
 def placeholder(message: str, *, scale: str) -> Figure:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gauntlet.report.claims.statistics import t_interval
 from gauntlet.report.study import Study
+from gauntlet.report.vocabulary import BLOCK
 
 
 def summarise(rows, by: Sequence[str], value: str = "value"):
@@ -26,6 +27,18 @@ def summarise(rows, by: Sequence[str], value: str = "value"):
         half = np.nan if interval.half_width is None else interval.half_width
         found.append((*key, interval.mean, interval.mean - half, interval.mean + half, half, interval.n))
     return pd.DataFrame(found, columns=[*by, "mean", "low", "high", "half_width", "seeds"])
+
+
+def where(frame, **values):
+    """The rows whose columns have these values."""
+    for column, value in values.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+def blocks(frame) -> list[tuple[str, str]]:
+    """The (dataset, architecture) pairs of ``frame`` in order of appearance."""
+    return list(frame[BLOCK].drop_duplicates().itertuples(index=False, name=None))
 
 
 def choose(study: Study, rows, wanted: Sequence[str] | None) -> list[str]:

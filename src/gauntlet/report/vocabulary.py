@@ -10,7 +10,7 @@ SCALES = {
     "paper": "paper scale",
 }
 
-#: Metrics; all of them lie in [0, 1] and higher is better for the defender.
+#: Metrics. All but the last lie in [0, 1], and higher is better for the defender.
 METRICS = {
     "recall@1": "R@1",
     "recall@2": "R@2",
@@ -20,6 +20,7 @@ METRICS = {
     "nmi": "NMI",
     "ami": "AMI",
     "f1": "F1",
+    "gradient_cosine": "cosine of input gradients",
 }
 
 #: Attacks; ``worst`` is the minimum over the attacks, per metric.

@@ -9,6 +9,7 @@ diagonal of suite ``transfer``).
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gauntlet import data
 from gauntlet.core.config import parse
 from gauntlet.core.devices import describe
 from gauntlet.core.digest import code_digest
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256_file, write_parquet
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.resume import Resume
@@ -98,11 +100,20 @@ def run(
         GauntletError: bad settings, unknown attack, absent or damaged weights, embeddings not finite.
     """
     settings = parse(Evaluate, evaluate, file="evaluate")
+    model, out = Path(model), Path(out)
+    if not model.is_file():
+        raise GauntletError("no such file", file=model, remedy="train the model first")
     recorder = Recorder("dml evaluate", {"identity": identity, "evaluate": evaluate, "seeds": seeds}, [model])
     device = torch.device(device)
     faiss.omp_set_num_threads(torch.get_num_threads())
     digest = code_digest(__name__, methods=evaluate_methods(identity, evaluate))
-    key = {"identity": identity, "evaluate": evaluate, "model": sha256_file(model), "code": digest}
+    key = {
+        "identity": identity,
+        "evaluate": evaluate,
+        "seeds": seeds,
+        "model": sha256_file(model),
+        "code": digest,
+    }
     dataset = data.load(identity["dataset"], data_folder)
     architecture = identity["architecture"]
     channels, size = dataset.test.images.shape[1:3]
@@ -123,6 +134,9 @@ def run(
                 source = network(seeds[(position + 1) % len(seeds)]) if len(seeds) > 1 else None
                 done[str(seed)] = Trial(target, split.test_index, source).measure()
             resume.checkpoint(lambda: {"done": done})
+    # Forward-backward passes over all members, as training counts them.
+    passes = settings.steps * settings.restarts * identity["method"]["members"]
+    print(f"every headline attack: {passes} forward-backward passes per image", file=sys.stderr)
     for name, columns in TABLES.items():
         rows = [row for seed in seeds for row in done[str(seed)][name]]
         write_parquet(out / f"{name}.parquet", pd.DataFrame(rows, columns=list(columns)).astype(columns))
@@ -131,7 +145,7 @@ def run(
         device=describe(device),
         code=digest,
         cost={
-            "attack_passes_per_image_and_member": settings.steps * settings.restarts,
+            "passes_per_image": dict.fromkeys(settings.attacks, passes),
             "seconds": {seed: done[str(seed)]["seconds"] for seed in seeds},
         },
     )

@@ -28,6 +28,7 @@ from gauntlet.families.dml import checkpoints, samplers
 from gauntlet.families.dml.settings import Data, Method, Train
 from gauntlet.families.dml.split import ClassSplit, class_split
 from gauntlet.models import build
+from gauntlet.models.adam import Adam
 
 COLUMNS = {"seed": "int64", "epoch": "int64", "member": "int64", "loss": "float64", "passes": "float64"}
 
@@ -144,13 +145,10 @@ class Training:
             generator=torch_generator(self.seed, "attack", index),
         )
 
-    def _optimizer(self, member: Member) -> torch.optim.Optimizer:
+    def _optimizer(self, member: Member) -> Adam:
         train = self.what.train
-        groups = [
-            {"params": list(member.net.parameters()), "lr": train.lr},
-            {"params": [member.proxies], "lr": train.proxy_lr},
-        ]
-        return torch.optim.AdamW(groups, weight_decay=train.weight_decay, fused=True)
+        groups = [(list(member.net.parameters()), train.lr), ([member.proxies], train.proxy_lr)]
+        return Adam(groups, train.weight_decay, train.clip)
 
     def _start_epoch(self, step: int) -> _Progress:
         count = len(self.members)
@@ -195,12 +193,7 @@ class Training:
         batches = [self._batch(index) for index in rows]
         try:
             for member, loss in self.defense.losses(self.members, batches):
-                optimizer = self.optimizers[member.index]
-                optimizer.zero_grad()
-                loss.backward()
-                parameters = [p for group in optimizer.param_groups for p in group["params"]]
-                torch.nn.utils.clip_grad_value_(parameters, self.what.train.clip)
-                optimizer.step()
+                self.optimizers[member.index].descend(loss)
                 self.progress.sums[member.index] += loss.detach()
                 self.progress.counts[member.index] += 1
         except GauntletError as error:

@@ -45,9 +45,11 @@ def numbers(claim: dict[str, Any]) -> str:
     """``+0.031 [+0.012, +0.050] above 0, 5 seeds``, or an empty string when nothing was measured."""
     if claim["effect"] is None:
         return ""
-    interval = "[no interval]" if claim["ci"] is None else f"[{claim['ci'][0]:+.3f}, {claim['ci'][1]:+.3f}]"
+    ci = claim["ci"]
+    interval = "[no interval]" if ci is None else f"[{ci[0]:+.3f}, {ci[1]:+.3f}]"
     plural = "" if claim["seeds"] == 1 else "s"
-    return f"{claim['effect']:+.3f} {interval} {claim['side']} {claim['margin']:g}, {claim['seeds']} seed{plural}"
+    bound = f"{claim['side']} {claim['margin']:g}"
+    return f"{claim['effect']:+.3f} {interval} {bound}, {claim['seeds']} seed{plural}"
 
 
 def strict(claims: dict[str, Any]) -> bool:

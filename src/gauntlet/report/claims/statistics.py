@@ -72,6 +72,9 @@ def decide(interval: Interval, side: str, margin: float) -> Decision:
     low, high, half = interval.low, interval.high, interval.half_width
     # Seeds that agree exactly: guard the comparison against rounding in the mean.
     tiny = 1e-12
+    if half <= tiny and interval.n < 3:
+        # Scores are counts over few images, so two equal differences happen by chance.
+        return Decision("undecided", None, "two seeds that agree exactly give no interval")
     if side == "above":
         right, wrong, smallest = low > margin + tiny, high < margin - tiny, margin + half
     elif side == "below":

@@ -61,6 +61,7 @@ def save(figure, frame, stem: str | Path) -> list[Path]:
 
     paths = [Path(f"{stem}.{extension}") for extension in ("pdf", "png", "csv")]
     try:
+        _freeze(figure)
         for path in paths[:2]:
             with atomic(path) as temporary:
                 kind = path.suffix[1:]
@@ -70,6 +71,16 @@ def save(figure, frame, stem: str | Path) -> list[Path]:
     with atomic(paths[2]) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
     return paths
+
+
+def _freeze(figure) -> None:
+    """Lay the panels out once and round their places: the solver repeats only up to rounding errors."""
+    figure.set_dpi(DPI)
+    figure.draw_without_rendering()
+    places = [[round(edge, 5) for edge in axis.get_position(original=True).bounds] for axis in figure.axes]
+    figure.set_layout_engine("none")
+    for axis, place in zip(figure.axes, places, strict=True):
+        axis.set_position(place)
 
 
 def check_options(function, options: dict[str, Any], *, file: str | Path, key: str) -> None:

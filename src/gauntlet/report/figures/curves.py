@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
+import seaborn as sns
 
 from gauntlet.report import style
 from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import Study
-from gauntlet.report.summary import choose, seeds_note, summarise
+from gauntlet.report.summary import blocks, choose, seeds_note, summarise, where
 from gauntlet.report.vocabulary import AXES, BLOCK, metric_label
 
 COLUMNS = [*BLOCK, "method", "metric", "sweep", "x", "mean", "low", "high", "half_width", "seeds"]
@@ -38,49 +39,45 @@ def panels(measurements: Measurements, study: Study, sweeps: list[str], metrics:
     if frame.empty:
         message = f"No {' or '.join(sweeps)} sweep was measured."
         return style.placeholder(message, scale=measurements.scale), frame
-    blocks = list(dict.fromkeys(zip(*(frame[key] for key in BLOCK), strict=True)))
+    pairs = blocks(frame)
     order = choose(study, frame, methods)
     columns = [(suite, metric) for suite in sweeps for metric in metrics]
     per_row = 6
     room = style.legend_room(len(order), per_row)
-    figure, axes = style.grid(len(blocks), len(columns), height=1.75, legend=room, sharey="row")
-    handles = {}
-    for index, (row, block) in enumerate(zip(axes, blocks, strict=True)):
+    figure, axes = style.grid(len(pairs), len(columns), height=1.75, legend=room, sharey="row")
+    for index, (row, block) in enumerate(zip(axes, pairs, strict=True)):
+        here = where(frame, dataset=block[0], architecture=block[1])
         for axis, (suite, metric) in zip(row, columns, strict=True):
-            rows = _where(frame, dataset=block[0], architecture=block[1], sweep=suite, metric=metric)
-            for method in order:
-                line = _line(axis, rows[rows["method"] == method], study, method, suite)
-                handles.setdefault(method, line)
-            _axes(axis, suite, metric, labelled=index == len(blocks) - 1)
-        here = _where(frame, dataset=block[0], architecture=block[1])
-        row[0].set_ylim(0, 1.06 * max(here["high"].max(), here["mean"].max()))
+            rows = where(here, sweep=suite, metric=metric)
+            if suite == "fraction":
+                rows = rows.assign(x=rows["x"] * 100)
+            _lines(axis, rows, style.lines(study, order))
+            _axes(axis, suite, metric, sorted(rows["x"].unique()), labelled=index == len(pairs) - 1)
+        row[0].set_ylim(0, min(1.05, 1.06 * max(here["high"].max(), here["mean"].max())))
         style.block_title(row[0], *block)
-    style.legend(
-        figure, [handles[m] for m in order], [study.label(m) for m in order], min(per_row, len(order))
-    )
+    handles = [style.handle(study, method) for method in order]
+    style.legend(figure, handles, [study.label(method) for method in order], min(per_row, len(order)))
     note = f"mean and 95% interval over {seeds_note(frame)}"
     return style.finish(figure, scale=measurements.scale, note=note), frame
 
 
-def _line(axis, rows, study: Study, method: str, suite: str):
-    rows = rows.sort_values("x")
-    x = rows["x"] * (100 if suite == "fraction" else 1)
-    look = style.look(study, method)
-    axis.fill_between(x, rows["low"], rows["high"], color=look.color, alpha=0.15, linewidth=0)
-    return axis.plot(x, rows["mean"], **look.kwargs, markersize=3.2, clip_on=False)[0]
+def _lines(axis, rows, looks: dict) -> None:
+    if rows.empty:
+        return style.not_measured(axis)
+    for method, line in rows.groupby("method"):
+        color = looks["palette"][method]
+        axis.fill_between(line["x"], line["low"], line["high"], color=color, alpha=0.15, linewidth=0)
+    sns.lineplot(
+        rows, x="x", y="mean", **looks, estimator=None, errorbar=None, legend=False, ax=axis,
+        markeredgewidth=0, clip_on=False,
+    )  # fmt: skip
 
 
-def _axes(axis, suite: str, metric: str, *, labelled: bool) -> None:
-    axis.set_ylabel(metric_label(metric))
-    if suite == "steps":
+def _axes(axis, suite: str, metric: str, ticks: list[float], *, labelled: bool) -> None:
+    axis.set_ylabel(metric_label(metric), visible=True)  # seaborn hides it where the scale is shared
+    if suite == "steps" and ticks:
         axis.set_xscale("log")
-        axis.xaxis.set_major_formatter("{x:g}")
-        axis.xaxis.set_minor_formatter("")
-    if labelled:
-        axis.set_xlabel(AXES[suite])
-
-
-def _where(frame, **values):
-    for column, value in values.items():
-        frame = frame[frame[column] == value]
-    return frame
+        axis.minorticks_off()
+        ticks = ticks[:: -(-len(ticks) // 6)]
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_xlabel(AXES[suite] if labelled else "")

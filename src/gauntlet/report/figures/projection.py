@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import seaborn as sns
 from matplotlib.lines import Line2D
 
 from gauntlet.core.registry import register
 from gauntlet.report import style
 from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import Study
-from gauntlet.report.summary import choose
+from gauntlet.report.summary import choose, where
 from gauntlet.report.vocabulary import BLOCK, attack_label, block_label
 
 
@@ -23,7 +24,7 @@ def projection(
 ):
     """Table ``projections``, smallest seed kept; the first ``classes`` labels, so that colours stay distinct.
 
-    The coordinates have no unit. R@1 of the shown seed is printed in each panel.
+    The coordinates have no unit. R@1 of the shown seed is printed below each panel.
     """
     rows = measurements.projections
     rows = rows[rows["attack"].isin(["clean", attack])]
@@ -45,12 +46,12 @@ def projection(
     figure, axes = style.grid(
         len(lines),
         len(order),
-        height=style.DOUBLE / max(4, len(order)) * 0.86,
+        height=1.5,
         legend=0.16 * len(labels) + 0.06,
     )
     for index, (row, (block, name)) in enumerate(zip(axes, lines, strict=True)):
         for axis, method in zip(row, order, strict=True):
-            cell = _where(frame, dataset=block[0], architecture=block[1], method=method)
+            cell = where(frame, dataset=block[0], architecture=block[1], method=method)
             _panel(axis, cell, name, labels[block], _recall(measurements, block, method, name, cell))
             if index == 0:
                 axis.set_title(study.label(method), fontweight="bold")
@@ -69,25 +70,23 @@ def _panel(axis, cell, name: str, labels: list[int], recall: float | None) -> No
     axis.spines[:].set_visible(True)
     axis.spines[:].set_color("#BBBBBB")
     if cell.empty:
-        axis.text(
-            0.5, 0.5, "not measured", ha="center", va="center", transform=axis.transAxes, color="#555555"
-        )
+        style.not_measured(axis)
         return
-    for label, colour in zip(labels, style.PALETTE, strict=False):
-        points = cell[(cell["attack"] == name) & (cell["label"] == label)]
-        axis.scatter(points["x"], points["y"], s=5, color=colour, alpha=0.75, linewidths=0)
-    for low, high, limit in (("x", "x", axis.set_xlim), ("y", "y", axis.set_ylim)):
-        margin = 0.06 * (cell[high].max() - cell[low].min() or 1)
-        limit(cell[low].min() - margin, cell[high].max() + margin)
-    if recall is not None:
-        box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1}
-        axis.text(0.03, 0.03, f"R@1 {recall:.2f}", transform=axis.transAxes, fontsize=6.5, bbox=box)
+    sns.scatterplot(
+        where(cell, attack=name), x="x", y="y", hue="label", palette=_colours(labels), legend=False, ax=axis,
+        s=5, alpha=0.75, linewidth=0,
+    )  # fmt: skip
+    for key, limit in (("x", axis.set_xlim), ("y", axis.set_ylim)):
+        margin = 0.06 * (cell[key].max() - cell[key].min() or 1)
+        limit(cell[key].min() - margin, cell[key].max() + margin)
+    axis.set_xlabel("" if recall is None else f"R@1 {recall:.2f}", fontsize=6.5, labelpad=2, visible=True)
+    axis.set_ylabel("", visible=True)  # seaborn hides the labels of axes without ticks
 
 
 def _recall(measurements: Measurements, block, method: str, attack: str, cell) -> float | None:
     if cell.empty:
         return None
-    found = _where(
+    found = where(
         measurements.scores,
         dataset=block[0],
         architecture=block[1],
@@ -107,28 +106,26 @@ def _legends(figure, labels: dict) -> None:
     for index, (block, numbers) in enumerate(reversed(labels.items())):
         handles = [
             Line2D([], [], color=colour, marker="o", linestyle="", markersize=3.5)
-            for _, colour in zip(numbers, style.PALETTE, strict=False)
+            for colour in _colours(numbers).values()
         ]
+        y = (0.1 + 0.16 * index) / height
         figure.legend(
             handles,
             [f"class {number}" for number in numbers],
-            loc="lower center",
-            bbox_to_anchor=(0.5, (0.02 + 0.16 * index) / height),
-            ncols=len(numbers) + 1,
+            loc="center",
+            bbox_to_anchor=(0.5, y),
+            ncols=len(numbers),
             borderpad=0,
             handletextpad=0.2,
             columnspacing=1.2,
             fontsize=6.5,
-            title=None,
         )
-        figure.text(0.008, (0.055 + 0.16 * index) / height, block_label(*block), fontsize=6.5)
+        figure.text(0.008, y, block_label(*block), va="center", fontsize=6.5)
+
+
+def _colours(labels: list[int]) -> dict[int, str]:
+    return dict(zip(labels, style.PALETTE, strict=False))
 
 
 def _zip(frame, columns):
     return zip(*(frame[column] for column in columns), strict=True)
-
-
-def _where(frame, **values):
-    for column, value in values.items():
-        frame = frame[frame[column] == value]
-    return frame

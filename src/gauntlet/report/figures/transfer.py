@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 
 from gauntlet.core.registry import register
 from gauntlet.report import style
 from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import Study
-from gauntlet.report.summary import choose, seeds_note, summarise
+from gauntlet.report.summary import blocks, choose, seeds_note, summarise, where
 from gauntlet.report.vocabulary import BLOCK, attack_label, block_label, metric_label
 
 
@@ -40,48 +41,52 @@ def transfer(
         ), frame
     pairs = frame["detail"].str.split("->", expand=True).astype(int)
     frame = frame.assign(attacked=pairs[0], scored=pairs[1])
-    blocks = list(dict.fromkeys(zip(*(frame[key] for key in BLOCK), strict=True)))
+    maps = blocks(frame)
     limits = np.floor(frame["mean"].min() * 10) / 10, np.ceil(frame["mean"].max() * 10) / 10
-    width = min(style.DOUBLE, 0.8 + 2.0 * len(order))
-    figure, axes = style.grid(len(blocks), len(order), width=width, height=1.95)
-    for row, block in zip(axes, blocks, strict=True):
+    width = min(style.DOUBLE, 1.3 + 1.65 * len(order))
+    figure, axes = style.grid(len(maps), len(order), width=width, height=1.95)
+    for row, block in zip(axes, maps, strict=True):
         for axis, method in zip(row, order, strict=True):
-            cell = frame[
-                (frame["dataset"] == block[0])
-                & (frame["architecture"] == block[1])
-                & (frame["method"] == method)
-            ]
+            cell = where(frame, dataset=block[0], architecture=block[1], method=method)
             image = _map(axis, cell, limits)
-            axis.set_title(study.label(method), fontsize=7)
+            axis.set_title(study.label(method))
             axis.set_xlabel("scored member")
         row[0].set_ylabel(f"{block_label(*block)}\nattacked member")
     bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
     bar.set_label(f"{metric_label(metric)} under {attack_label(attack)}")
     bar.outline.set_visible(False)
-    return style.finish(figure, scale=measurements.scale, note=f"± 95%, {seeds_note(frame)}"), frame
+    note = f"mean ± 95% interval over {seeds_note(frame)}"
+    return style.finish(figure, scale=measurements.scale, note=note), frame
 
 
 def _map(axis, cell: pd.DataFrame, limits: tuple[float, float]):
-    low, high = limits
+    """Draw one map; returns what a colour bar needs."""
     axis.grid(False)
-    axis.spines[:].set_visible(False)
     size = 1 if cell.empty else int(max(cell["attacked"].max(), cell["scored"].max())) + 1
-    values = np.full((size, size), np.nan)
-    for row in cell.itertuples():
-        values[row.attacked, row.scored] = row.mean
-        half = "" if np.isnan(row.half_width) else f"\n±{row.half_width:.2f}"
-        axis.text(
-            row.scored,
-            row.attacked,
-            f"{row.mean:.2f}{half}",
-            ha="center",
-            va="center",
-            fontsize=6.5 if size <= 4 else 5,
-            color="white" if row.mean < (low + high) / 2 else "black",
-        )
+    members = range(size)
+    texts = [_text(row.mean, row.half_width) for row in cell.itertuples()]
+    keys = {"index": "attacked", "columns": "scored"}
+    values, notes = (
+        table.pivot(**keys, values=column).reindex(index=members, columns=members)
+        for table, column in ((cell, "mean"), (cell.assign(text=texts), "text"))
+    )
+    numbers = {"fontsize": 6.5 if size <= 4 else 6, "color": "black"}
+    sns.heatmap(
+        values.astype(float), vmin=limits[0], vmax=limits[1], cmap=_colours(), cbar=False, square=True,
+        annot=notes, fmt="", annot_kws=numbers, linewidths=0.8, ax=axis,
+        xticklabels=range(1, size + 1), yticklabels=range(1, size + 1),
+    )  # fmt: skip
     if cell.empty:
-        axis.text(0, 0, "not measured", ha="center", va="center", color="#555555")
-    axis.set_xticks(range(size), range(1, size + 1))
-    axis.set_yticks(range(size), range(1, size + 1))
-    axis.tick_params(length=0)
-    return axis.imshow(values, vmin=low, vmax=high, cmap="cividis")
+        style.not_measured(axis)
+    axis.tick_params(length=0, labelrotation=0)
+    axis.set_ylabel("")
+    return axis.collections[0]
+
+
+def _colours():
+    """Light throughout, so that black numbers stay legible in print."""
+    return sns.light_palette(style.PALETTE[6], as_cmap=True)
+
+
+def _text(mean: float, half_width: float) -> str:
+    return f"{mean:.2f}" if np.isnan(half_width) else f"{mean:.2f}\n±{half_width:.2f}"

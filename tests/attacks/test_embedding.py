@@ -1,0 +1,150 @@
+"""The test-time attacks against brute force."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gauntlet.attacks.embedding import perturb
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.registry import names, resolve
+
+NAMES = ["centre", "joint_pair", "shift"]
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A small net, 23 images of 4 classes (labels with gaps), and their clean embeddings."""
+    torch.manual_seed(0)
+    layer = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(16, 24), torch.nn.ReLU(), torch.nn.Linear(24, 6)
+    )
+    layer.requires_grad_(False)
+    labels = torch.arange(23) % 4 * 3 + 2
+    prototypes = torch.rand(12, 1, 4, 4)
+    x = (0.6 * prototypes[labels] + 0.4 * torch.rand(23, 1, 4, 4)).clamp(0, 1)
+
+    def embed(images):
+        return F.normalize(layer(images))
+
+    return embed, x, embed(x), labels
+
+
+def make(scene, attack, **changes):
+    embed, x, clean, labels = scene
+    budget = {"eps": 0.2, "step": 0.05, "steps": 8, **changes}
+    budget.setdefault("generator", torch.Generator().manual_seed(3))
+    return perturb(attack, embed, x, clean, labels, **budget)
+
+
+def brute_joint(embeddings, labels):
+    """Mean cosine between classes minus mean cosine within, from the full n x n matrix."""
+    cosine = F.normalize(embeddings.double()) @ F.normalize(embeddings.double()).T
+    same = labels[:, None] == labels
+    itself = torch.eye(len(labels), dtype=torch.bool)
+    return cosine[~same].mean() - cosine[same & ~itself].mean()
+
+
+def test_the_three_attacks_are_registered():
+    assert set(NAMES) <= set(names("attack"))
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(3, 11)])
+def test_joint_pair_equals_the_matrix_of_all_pairs(scene, part):
+    _, _, clean, labels = scene
+    rows = torch.randperm(len(labels), generator=torch.Generator().manual_seed(2))[part]
+    moved = F.normalize(torch.randn(len(rows), 6, generator=torch.Generator().manual_seed(1)))
+    everything = clean.clone()
+    everything[rows] = moved
+    ours = resolve("attack", "joint_pair")(clean, labels).objective(moved, rows)
+    assert float(ours) == pytest.approx(float(brute_joint(everything, labels)), abs=1e-5)
+
+
+def test_joint_pair_has_the_gradient_of_the_matrix(scene):
+    _, _, clean, labels = scene
+    rows = torch.tensor([4, 0, 9])
+    method = resolve("attack", "joint_pair")(clean, labels)
+    moved = F.normalize(torch.randn(3, 6, generator=torch.Generator().manual_seed(1)))
+
+    def ours(free):
+        return method.objective(F.normalize(free), rows)
+
+    def brute(free):
+        return brute_joint(clean.index_put((rows,), F.normalize(free)), labels)
+
+    gradients = [torch.autograd.functional.jacobian(f, moved) for f in (ours, brute)]
+    torch.testing.assert_close(gradients[0], gradients[1].float(), atol=1e-5, rtol=1e-4)
+    assert gradients[0].abs().max() > 1e-3
+
+
+def test_shift_and_centre_objectives_one_image_at_a_time(scene):
+    _, _, clean, labels = scene
+    rows = torch.tensor([7, 2])
+    moved = F.normalize(torch.randn(2, 6, generator=torch.Generator().manual_seed(1)))
+    shift = resolve("attack", "shift")(clean, labels).objective(moved, rows)
+    centre = resolve("attack", "centre")(clean, labels).objective(moved, rows)
+    for i, row in enumerate(rows):
+        assert float(shift[i]) == pytest.approx(float(torch.dist(moved[i], clean[row]) ** 2), abs=1e-5)
+        mean = clean[labels == labels[row]].mean(0)
+        assert float(centre[i]) == pytest.approx(
+            -float(torch.cosine_similarity(moved[i], mean, dim=0)), abs=1e-5
+        )
+
+
+@pytest.mark.parametrize("attack", NAMES)
+def test_every_attack_raises_its_objective_within_the_budget(scene, attack):
+    embed, x, clean, labels = scene
+    method, rows = resolve("attack", attack)(clean, labels), torch.arange(len(x))
+    found = make(scene, attack)
+    assert (found - x).abs().max() <= 0.2 + 1e-6
+    assert method.objective(embed(found), rows).mean() > method.objective(clean, rows).mean() + 0.05
+
+
+@pytest.mark.parametrize("attack", NAMES)
+def test_the_batch_size_changes_nothing(scene, attack):
+    """Per-image attacks work in batches; the joint attack recomputes activations batch by batch."""
+    whole = make(scene, attack, restarts=2)
+    parts = make(scene, attack, restarts=2, batch=5)
+    torch.testing.assert_close(parts, whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("attack", NAMES)
+def test_rows_are_perturbed_in_their_order(scene, attack):
+    _, x, _, _ = scene
+    rows = torch.tensor([20, 3, 11])
+    found = make(scene, attack, rows=rows, eps=0.05)
+    assert found.shape == x[rows].shape
+    assert (found - x[rows]).abs().max() <= 0.05 + 1e-6
+
+
+def test_a_joint_attack_on_a_few_images_counts_the_clean_ones(scene):
+    embed, _, clean, labels = scene
+    rows = torch.arange(6)
+    mixed = clean.clone()
+    mixed[rows] = embed(make(scene, "joint_pair", rows=rows))
+    assert brute_joint(mixed, labels) > brute_joint(clean, labels)
+
+
+@pytest.mark.parametrize("attack", NAMES)
+def test_a_small_start_stays_where_it_is_without_steps(scene, attack):
+    """The start's radius is not the budget: begun in the noise of a huge budget, any net would break."""
+    _, x, _, _ = scene
+    near = make(scene, attack, eps=1.0, steps=0, start_eps=0.01)
+    far = make(scene, attack, eps=1.0, steps=0)
+    assert (near - x).abs().max() <= 0.01 + 1e-6
+    assert (far - x).abs().max() > 0.3
+
+
+@pytest.mark.parametrize("attack", NAMES)
+def test_deterministic(scene, attack):
+    assert torch.equal(make(scene, attack), make(scene, attack))
+
+
+def test_a_set_of_singletons_has_no_pairs_within_classes(scene):
+    _, _, clean, _ = scene
+    method = resolve("attack", "joint_pair")(clean, torch.arange(len(clean)))
+    assert torch.isfinite(method.objective(clean, torch.arange(len(clean))))
+
+
+def test_an_unknown_attack_is_named(scene):
+    with pytest.raises(GauntletError, match="joint_pair"):
+        make(scene, "joint_pairs")

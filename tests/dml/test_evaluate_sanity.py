@@ -1,0 +1,114 @@
+"""The sanity suite on real networks: an honest one passes, masked gradients are caught."""
+
+import faiss
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch.nn import functional as F
+
+from gauntlet.core.seeds import torch_generator
+from gauntlet.families.dml import checks
+from gauntlet.families.dml.settings import Evaluate
+from gauntlet.families.dml.target import Target
+from gauntlet.losses.proxy_anchor import proxy_anchor
+from gauntlet.models import build
+
+SETTINGS = Evaluate(
+    attacks=["shift", "centre", "joint_pair"],
+    eps=0.2,
+    step=0.04,
+    steps=20,
+    sanity_images=100,
+    sanity_steps=60,
+)
+
+
+def digits(classes, per_class):
+    source = load_digits()
+    rows = np.concatenate([np.flatnonzero(source.target == label)[:per_class] for label in classes])
+    return torch.tensor(source.images[rows, None] / 16).float(), torch.tensor(source.target[rows])
+
+
+@pytest.fixture(scope="module")
+def nets():
+    """Two undefended networks trained on digits 0 to 4."""
+    faiss.omp_set_num_threads(1)
+    images, labels = digits(range(5), 150)
+    return [train(images, labels, seed) for seed in (0, 1)]
+
+
+def train(images, labels, seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net, proxies = build("conv", 1, 8, 32), torch.nn.Parameter(torch.randn(5, 32))
+    optimizer = torch.optim.Adam([{"params": net.parameters()}, {"params": [proxies], "lr": 0.03}], 0.003)
+    generator = torch_generator(seed, "batches")
+    for _ in range(8):
+        for rows in torch.randperm(len(images), generator=generator).split(100):
+            loss = proxy_anchor(net(images[rows]), labels[rows], proxies, 16.0, 0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return net.eval().requires_grad_(False)
+
+
+def sign(net):
+    """No gradient: the embedding's signs."""
+    return lambda x: F.normalize(torch.sign(net(x)))
+
+
+def quantised(net):
+    """No gradient: pixels of five levels."""
+    return lambda x: net((4 * x).round() / 4)
+
+
+def saturated(net):
+    """Next to no gradient: a huge scale before tanh."""
+    return lambda x: F.normalize(torch.tanh(1e4 * net(x)))
+
+
+def suite(net, source, attack):
+    images, labels = digits(range(5, 10), 30)
+    target = Target(net, images, labels, SETTINGS, seed=0)
+    headline = target.embed(target.attack(attack))
+    found = checks.run(target, attack, headline, source)
+    assert {check.check for check in found} == {
+        "more_steps",
+        "bigger_eps",
+        "unbounded",
+        "transfer",
+        "random_noise",
+    }
+    return found
+
+
+@pytest.mark.parametrize("attack", SETTINGS.attacks)
+@pytest.mark.parametrize("surrogate", ["network", "pixels"])
+def test_an_honest_network_passes(nets, attack, surrogate):
+    found = suite(nets[0], nets[1] if surrogate == "network" else None, attack)
+    assert [check for check in found if not check.passed] == []
+    metrics = {check.metric for check in found}
+    assert metrics == ({"nmi", "f1"} if attack == "joint_pair" else {"recall@1"})
+
+
+@pytest.mark.parametrize("mask", [sign, quantised, saturated])
+@pytest.mark.parametrize("attack", SETTINGS.attacks)
+def test_masked_gradients_are_caught(nets, mask, attack):
+    """Even when the transfer examples come from a masked network too, as in a cell they would."""
+    found = suite(mask(nets[0]), mask(nets[1]), attack)
+    assert "unbounded" in {check.check for check in found if not check.passed}
+
+
+def test_transfer_from_an_honest_network_catches_a_mask_too(nets):
+    found = suite(sign(nets[0]), nets[0], "centre")
+    assert {"transfer", "unbounded"} <= {check.check for check in found if not check.passed}
+
+
+def test_the_sample_is_balanced_and_repeatable(nets):
+    images, labels = digits(range(5, 10), 30)
+    target = Target(nets[0], images, labels, SETTINGS, seed=0)
+    rows = checks.sample(target, 52)
+    assert np.bincount(target.classes[rows.numpy()])[5:].tolist() == [10] * 5
+    assert torch.equal(rows, checks.sample(target, 52))
+    assert len(checks.sample(target, 10_000)) == 150
