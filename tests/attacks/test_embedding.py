@@ -134,6 +134,26 @@ def test_a_small_start_stays_where_it_is_without_steps(scene, attack):
     assert (far - x).abs().max() > 0.3
 
 
+def test_activations_are_recomputed_only_beyond_one_batch(scene, monkeypatch):
+    """The first use of torch's checkpoint imports its compiler, which takes seconds."""
+    from torch.utils import checkpoint
+
+    used = []
+
+    def recorded(embed, part, **options):
+        used.append(len(part))
+        return embed(part)
+
+    monkeypatch.setattr(checkpoint, "checkpoint", recorded)
+    for attack in NAMES:
+        make(scene, attack, batch=23)
+    for attack in ("shift", "centre"):  # these go batch by batch
+        make(scene, attack, batch=10)
+    assert used == []
+    make(scene, "joint_pair", batch=10, steps=1)
+    assert used == [10, 10, 3]
+
+
 @pytest.mark.parametrize("attack", NAMES)
 def test_deterministic(scene, attack):
     assert torch.equal(make(scene, attack), make(scene, attack))

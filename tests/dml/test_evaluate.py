@@ -211,6 +211,24 @@ def test_gradient_cosine_of_equal_and_of_different_members(ensemble):
     assert resolve("attack", "centre").joint is False
 
 
+def test_gradient_cosine_embeds_in_batches(ensemble, monkeypatch):
+    """All images of a large set at once would not fit a device."""
+    target, _ = ensemble
+    sizes = []
+
+    def counted(net):
+        return lambda images: sizes.append(len(images)) or net(images)
+
+    members = [Target(net, target.images, target.labels, SETTINGS, 0) for net in target.net.members]
+    whole = sweeps.gradient_cosine("shift", members)
+    for member in members:
+        member.net = counted(member.net)
+    monkeypatch.setattr(sweeps, "BATCH", 7)
+    assert sweeps.gradient_cosine("shift", members) == pytest.approx(whole, abs=1e-5)
+    assert max(sizes) == 7
+    assert sum(sizes) == 2 * len(target.images)
+
+
 def test_projections_only_for_the_seeds_asked_for(outcome):
     _, _, tables = outcome
     found = tables["projections"]

@@ -90,6 +90,9 @@ def test_an_honest_network_passes(nets, attack, surrogate):
     assert [check for check in found if not check.passed] == []
     metrics = {check.metric for check in found}
     assert metrics == ({"nmi", "f1"} if attack == "joint_pair" else {"recall@1"})
+    if attack != "joint_pair":  # recall must fall to chance: 29 of the 149 others have the query's class
+        unbounded = next(check for check in found if check.check == "unbounded")
+        assert unbounded.bound == pytest.approx(29 / 149 + 0.098)
 
 
 @pytest.mark.parametrize("mask", [sign, quantised, saturated])

@@ -15,7 +15,7 @@ TOY = toy.dataset()
 
 @given(seed=st.integers(0, 1000), classes=st.integers(1, 4), per=st.integers(1, 24), test=st.integers(1, 24))
 def test_classes_are_disjoint_and_the_images_belong_to_them(seed, classes, per, test):
-    split = class_split(TOY, Data(train_classes=classes, train_per_class=per, test_per_class=test), seed)
+    split = class_split(TOY, Data(train_classes=classes, train_per_class=per), seed, test)
     assert len(split.train_classes) == classes
     assert sorted([*split.train_classes, *split.test_classes]) == list(range(6))
     assert np.array_equal(np.bincount(split.train_labels), [per] * classes)
@@ -37,9 +37,9 @@ def test_classes_rotate_over_seeds_so_that_each_is_tested():
 
 
 def test_the_same_seed_gives_the_same_split_and_more_images_only_add():
-    few = class_split(TOY, Data(train_classes=3, test_per_class=5), 4)
-    again = class_split(TOY, Data(train_classes=3, test_per_class=5), 4)
-    more = class_split(TOY, Data(train_classes=3, test_per_class=9), 4)
+    few = class_split(TOY, Data(train_classes=3), 4, 5)
+    again = class_split(TOY, Data(train_classes=3), 4, 5)
+    more = class_split(TOY, Data(train_classes=3), 4, 9)
     assert np.array_equal(few.test_index, again.test_index)
     assert set(few.test_index) < set(more.test_index)
 

@@ -104,15 +104,26 @@ def test_ties_and_duplicates_are_ranked_by_index():
     assert np.array_equal(found, retrieval.neighbours(points, points, 3, exclude=np.arange(40)))
 
 
+def test_ties_among_others_are_ranked_by_index():
+    """Runs of duplicates, in rows with and without ties: against a stable sort."""
+    points, _ = cloud(12)
+    places = np.random.default_rng(5).permutation(np.r_[np.arange(12), [3, 3, 7, 7, 7, 0]])
+    gallery, queries = points[places], points
+    found = retrieval.neighbours(queries, gallery, len(places))
+    similarity = (queries @ points.T)[:, places]  # duplicates get equal similarities
+    assert np.array_equal(found, np.argsort(-similarity, axis=1, kind="stable"))
+
+
 def test_a_small_gallery_has_no_more_neighbours():
     points, _ = cloud(3)
     assert retrieval.neighbours(points, points, 4, exclude=np.arange(3))[:, 2:].max() == -1
 
 
-def test_batches_change_nothing(monkeypatch):
+@pytest.mark.parametrize(("bound", "value"), [("BATCH", 7), ("NEIGHBOURS", 60), ("NEIGHBOURS", 1)])
+def test_batches_change_nothing(monkeypatch, bound, value):
     points, labels = cloud(100)
     whole = retrieval.evaluate(points, points, labels, labels, exclude=np.arange(100))
-    monkeypatch.setattr(retrieval, "BATCH", 7)
+    monkeypatch.setattr(retrieval, bound, value)
     parts = retrieval.evaluate(points, points, labels, labels, exclude=np.arange(100))
     assert parts.recall == whole.recall
     assert parts.map_at_r == pytest.approx(whole.map_at_r)

@@ -9,7 +9,7 @@ from gauntlet.metrics import sanity
 EPS, STEPS, MORE = 0.1, 20, 60
 
 
-def run(score, images=100, clean=0.9, floor=0.2):
+def run(score, images=100, clean=0.9, floor=0.2, left=0.0):
     checks = sanity.suite(
         lambda eps, steps, kind: {"recall@1": score(eps, steps, kind)},
         eps=EPS,
@@ -18,6 +18,7 @@ def run(score, images=100, clean=0.9, floor=0.2):
         clean={"recall@1": clean},
         floor={"recall@1": floor},
         images=images,
+        left=left,
     )
     assert [check.check for check in checks] == [
         "more_steps",
@@ -59,6 +60,15 @@ def broken(kind_of, value):
 )
 def test_each_fault_fails_its_own_check_alone(fault, value, expected):
     assert run(broken(fault, value)) == {expected}
+
+
+def test_an_unbounded_attack_must_reach_the_floor_unless_told_that_it_cannot():
+    def masked_in_part(remains):
+        return lambda eps, steps, kind: max(honest(eps, steps, kind), remains)
+
+    assert run(masked_in_part(0.4)) == {"unbounded"}
+    assert run(masked_in_part(0.4), left=sanity.LEFT) == set()  # up to 0.2 + 0.7 / 4 + 0.098
+    assert run(masked_in_part(0.48), left=sanity.LEFT) == {"unbounded"}
 
 
 def test_an_attack_that_never_moves_is_caught():

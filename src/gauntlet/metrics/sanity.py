@@ -8,8 +8,9 @@ Every check says ``value <= bound``; scores are in [0, 1] and higher is better f
 ``more_steps``    the longer attack is no better for the defender than the attack, within noise.
 ``bigger_eps``    twice the budget is no better for the defender, within noise.
 ``unbounded``     with the whole [0, 1] box as budget the attack succeeds: of what the clean score has over
-                  the floor, at most a quarter is left, within noise. (Not all of it: an attack on
-                  clustering maximises a stand-in for NMI and F1 and stops a little above their floor.)
+                  the floor, at most the share ``left`` remains, within noise. (0 for an attack that can
+                  pass chance, as on recall. An attack on clustering maximises a stand-in for NMI and F1
+                  and stops a little above their floor: a quarter.)
 ``transfer``      the attack is at least as strong as examples made on another model, within noise.
 ``random_noise``  the attack is at least as strong as uniform noise of the same budget, within noise.
 
@@ -27,7 +28,7 @@ from typing import Literal
 Kind = Literal["white_box", "transfer", "random_noise"]
 Scores = Mapping[str, float]
 
-#: Share of the clean margin over the floor that an unbounded attack may leave.
+#: Share of the clean margin over the floor that an unbounded attack on clustering may leave.
 LEFT = 0.25
 
 
@@ -60,6 +61,7 @@ def suite(
     clean: Scores,
     floor: Scores,
     images: int,
+    left: float = 0.0,
 ) -> list[Check]:
     """Run the checks on one attack.
 
@@ -70,6 +72,7 @@ def suite(
         clean: {metric: score without an attack}; names the metrics that are checked.
         floor: {metric: score of a model that knows nothing}, such as chance.
         images: how many images the scores are over; sets the noise.
+        left: share of what the clean score has over the floor that an unbounded attack may leave.
 
     Returns:
         Checks, by metric within check.
@@ -90,7 +93,7 @@ def suite(
         for metric in clean:
             limit = attacked[metric]
             if name == "unbounded":
-                limit = floor[metric] + LEFT * max(clean[metric] - floor[metric], 0.0)
+                limit = floor[metric] + left * max(clean[metric] - floor[metric], 0.0)
             checks.append(_check(name, metric, scores[metric], limit + slack))
     for name, scores in rivals.items():
         checks += [_check(name, metric, attacked[metric], scores[metric] + slack) for metric in clean]

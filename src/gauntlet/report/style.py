@@ -150,6 +150,7 @@ def not_measured(axis) -> None:
     """Say in an empty panel why it is empty."""
     note = {"ha": "center", "va": "center", "color": "#555555"}
     axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, **note)
+    axis.set_xticks([])  # y may be shared with panels that hold data
 
 
 def placeholder(message: str, *, scale: str) -> Figure:

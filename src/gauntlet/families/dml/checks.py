@@ -61,6 +61,7 @@ def run(
         clean=measure(target, target.clean[rows], rows),
         floor=_clustering_floor(target) if joint else _recall_floor(target, rows),
         images=len(rows),
+        left=sanity.LEFT if joint else 0.0,
     )
 
 

@@ -127,7 +127,7 @@ def run(
         done.update((resume.load() or {}).get("done", {}))
         for position, seed in enumerate(seeds):
             if str(seed) not in done:
-                split = class_split(dataset, Data(**identity["data"]), seed)
+                split = class_split(dataset, Data(**identity["data"]), seed, settings.test_per_class)
                 images = split.pixels(torch.from_numpy(np.asarray(split.test_images)).to(device))
                 labels = torch.from_numpy(split.test_labels).to(device)
                 target = Target(network(seed), images, labels, settings, seed)

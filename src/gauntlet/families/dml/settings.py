@@ -18,11 +18,10 @@ Pixel = Annotated[float, Field(gt=0, le=1, strict=False)]
 
 
 class Data(Strict):
-    """Which images: classes are split in two disjoint halves per seed (zero-shot), then subsampled."""
+    """Which classes and images to train on; the classes are drawn anew for every seed (zero-shot)."""
 
     train_classes: Positive = Field(description="classes to train on; all others are for testing")
     train_per_class: Positive | None = Field(None, description="training images per class; all when absent")
-    test_per_class: Positive | None = Field(None, description="test images per class; all when absent")
 
 
 class Method(Strict):
@@ -54,6 +53,7 @@ class Train(Strict):
 class Evaluate(Strict):
     """The test-time attacks. Every list includes what the figures and the sanity suite need."""
 
+    test_per_class: Positive | None = Field(None, description="test images per class; all when absent")
     attacks: list[str] = Field(description="files in src/gauntlet/attacks/; the worst is reported")
     eps: Pixel
     step: Pixel

@@ -45,7 +45,9 @@ class ClassSplit:
         return images.float().div_(self.peak)
 
 
-def class_split(dataset: Dataset, data: Data, seed: int) -> ClassSplit:
+def class_split(
+    dataset: Dataset, data: Data, seed: int, test_per_class: int | None = None
+) -> ClassSplit:
     """Split the classes at random, by the stream ``split`` of the seed, and subsample each class.
 
     Training images come from the dataset's train split, test images from its test split. A dataset whose
@@ -76,7 +78,7 @@ def class_split(dataset: Dataset, data: Data, seed: int) -> ClassSplit:
         train_classes, test_classes = train_all, test_all
     train_classes, test_classes = np.sort(train_classes), np.sort(test_classes)
     train_rows = _rows(dataset.train, train_classes, data.train_per_class, seed, "train")
-    test_rows = _rows(dataset.test, test_classes, data.test_per_class, seed, "test")
+    test_rows = _rows(dataset.test, test_classes, test_per_class, seed, "test")
     return ClassSplit(
         train_images=dataset.train.images[train_rows],
         train_labels=np.searchsorted(train_classes, dataset.train.labels[train_rows]),

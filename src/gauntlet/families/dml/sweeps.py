@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gauntlet.attacks.embedding import BATCH
 from gauntlet.attacks.pgd import random_start
 from gauntlet.core.registry import resolve
 from gauntlet.core.seeds import numpy_generator, torch_generator
@@ -99,8 +100,10 @@ def gradient_cosine(attack: str, members: list[Target]) -> float:
     gradients = []
     for member in members:
         method = resolve("attack", attack)(member.clean, member.labels)
-        images = start.clone().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(method.objective(member.net(images), rows).sum(), images)
-        gradients.append(F.normalize(gradient.flatten(1)))
+        found = []
+        for part in rows.split(BATCH):
+            images = start[part].requires_grad_(True)
+            found += torch.autograd.grad(method.objective(member.net(images), part).sum(), images)
+        gradients.append(F.normalize(torch.cat(found).flatten(1)))
     pairs = [float((a * b).sum(1).mean()) for a, b in itertools.combinations(gradients, 2)]
     return float(np.mean(pairs))
