@@ -27,7 +27,9 @@ app.add_typer(data_app, name="data")
 app.add_typer(dml_app, name="dml")
 app.add_typer(study_app, name="study")
 
-Config = Annotated[Path, typer.Option(help="The scale file, e.g. config/mini.yaml.")]
+Config = Annotated[
+    Path, typer.Option(envvar="GAUNTLET_CONFIG", help="The scale file, e.g. config/mini.yaml.")
+]
 CellName = Annotated[str, typer.Option(help="FAMILY/DATASET/ARCHITECTURE/MODEL/seeds-BLOCK.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; one is best for small nets.")]
 Device = Annotated[str, typer.Option(envvar="GAUNTLET_DEVICE", help="auto, cpu, cuda or cuda:N.")]
@@ -75,7 +77,9 @@ def dml_train(config: Config, cell: CellName, device: Device = "auto", threads: 
 def dml_attack(
     config: Config,
     cell: CellName,
-    attack: Annotated[str | None, typer.Option(help="attack-HASH, when studies attack a cell differently.")] = None,
+    attack: Annotated[
+        str | None, typer.Option(help="attack-HASH, when studies attack a cell differently.")
+    ] = None,
     device: Device = "auto",
     threads: Threads = 1,
 ) -> None:
@@ -109,7 +113,8 @@ def study_gather(study: str, config: Config) -> None:
     cells, missing = part.present()
     if missing and not plan.scale.holes:
         raise GauntletError(
-            f"{len(missing)} of {len(cells) + len(missing)} cells have no measurements, e.g. {missing[0]['attack']}",
+            f"{len(missing)} of {len(cells) + len(missing)} cells have no measurements,"
+            f" e.g. {missing[0]['attack']}",
             remedy="run snakemake, or set holes: true to draw what is there",
         )
     gather.gather(cells, part.results, study, plan.scale.scale, missing)

@@ -32,7 +32,9 @@ class Grid(Strict):
 
     dataset: str
     architectures: list[str] = Field(min_length=1)
-    methods: list[str] | None = Field(None, description="keys of the study's methods; absent: all of this scale")
+    methods: list[str] | None = Field(
+        None, description="keys of the study's methods; absent: all of this scale"
+    )
     seeds: list[Block] | None = Field(None, description="overrides the scale's seeds")
     data: dict[str, Any] = {}
     train: dict[str, Any] = {}
@@ -80,7 +82,9 @@ class Cell:
 
     @cached_property
     def model(self) -> str:
-        return f"{_settings(self.family).model_label(self.identity['method'])}-{digest_json(self.identity, 8)}"
+        return (
+            f"{_settings(self.family).model_label(self.identity['method'])}-{digest_json(self.identity, 8)}"
+        )
 
     @cached_property
     def attack(self) -> str:
@@ -149,7 +153,9 @@ class StudyPlan:
                     "evaluate": cell.evaluate,
                     "train": str(cell.train_folder),
                     "attack": str(cell.attack_folder),
-                    "log": str(cell.log("attack" if (cell.train_folder / "training.parquet").is_file() else "train")),
+                    "log": str(
+                        cell.log("attack" if (cell.train_folder / "training.parquet").is_file() else "train")
+                    ),
                 }
             )
         return present, missing
@@ -167,7 +173,6 @@ class StudyPlan:
     def published(self) -> Path:
         """Where the study's measurements that git carries are."""
         return Path("published") / self.study.study / self.scale
-
 
     def references(self) -> list[Path]:
         """The study's published measurements at every scale, which the report judges beside this run's."""

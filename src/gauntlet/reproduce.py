@@ -25,7 +25,7 @@ def run(config: Path, study: str | None, cores: int) -> int:
     failed = _failed(plan, study)
     if status and failed:
         print(f"\n{len(failed)} cells failed; drawing what is there.", flush=True)
-        _snakemake(command, [*overrides, "holes=true"])
+        _snakemake(command, [*overrides, "holes=True"])
     _verdicts()
     for row in failed:
         _explain(row, command, overrides)

@@ -26,7 +26,11 @@ def test_good_values_pass():
         ({"train": {"epoch": 3}}, "train.epochs", "Field required"),
         ({"train": {"epochs": 3, "epochz": 1}}, "train.epochz", "did you mean 'epochs'"),
         ({"train": {"epochs": "3"}}, "train.epochs", "valid integer"),
-        ({"train": {"epochs": 3}, "grids": [{"epochs": 1}, {"epochs": 1, "kimd": "a"}]}, "grids.1.kimd", "'kind'"),
+        (
+            {"train": {"epochs": 3}, "grids": [{"epochs": 1}, {"epochs": 1, "kimd": "a"}]},
+            "grids.1.kimd",
+            "'kind'",
+        ),
         ({"train": {"epochs": 3, "kind": "c"}}, "train.kind", "got 'c'"),
     ],
 )

@@ -10,9 +10,14 @@ from gauntlet.core.errors import GauntletError
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "result.json"
     files.write_text(target, "old")
-    with pytest.raises(RuntimeError), files.atomic(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("killed")
+
+    def half():
+        with files.atomic(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        half()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["result.json"]
 
@@ -27,7 +32,8 @@ def test_a_folder_replaces_the_old_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "cannot write"), (errno.EACCES, "cannot write")]
+    ("code", "words"),
+    [(errno.ENOSPC, "disk is full"), (errno.EROFS, "cannot write"), (errno.EACCES, "cannot write")],
 )
 def test_disk_faults_name_the_file_and_the_remedy(tmp_path, code, words):
     target = tmp_path / "weights"
@@ -36,7 +42,6 @@ def test_disk_faults_name_the_file_and_the_remedy(tmp_path, code, words):
     assert caught.value.file == target
     assert caught.value.remedy
     assert os.listdir(tmp_path) == []
-
 
 
 def test_canonical_json_has_one_spelling():
@@ -54,6 +59,21 @@ def test_same_rows_same_parquet_bytes(tmp_path):
         files.write_parquet(tmp_path / name, table.copy())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     pd.testing.assert_frame_equal(files.read_parquet(tmp_path / "a"), table, check_dtype=False)
+
+
+def test_rows_are_a_table_of_the_declared_types(tmp_path):
+    columns = {"seed": "int64", "metric": "string", "value": "float64", "passed": "bool"}
+    rows = [{"seed": 0, "metric": "nmi", "value": 1, "passed": True, "note": "left out"}]
+    files.write_rows(tmp_path / "one", rows, columns)
+    found = files.read_parquet(tmp_path / "one")
+    assert list(found.columns) == list(columns)
+    assert found.dtypes.astype(str).tolist()[::2] == ["int64", "float64"]
+    assert found.iloc[0].tolist() == [0, "nmi", 1.0, True]
+    files.write_rows(tmp_path / "none", [], columns)
+    assert files.read_parquet(tmp_path / "none").empty
+    with pytest.raises(KeyError):
+        files.write_rows(tmp_path / "bad", [{"seed": 0}], columns)
+    assert not (tmp_path / "bad").exists()
 
 
 def test_damaged_inputs_are_named(tmp_path):

@@ -12,8 +12,14 @@ def test_streams_repeat_and_differ():
 
 
 def test_nested_names_are_streams_of_their_own():
-    assert seeds.stream(0, "init", 1).generate_state(2).tolist() != seeds.stream(0, "init", 2).generate_state(2).tolist()
-    assert seeds.stream(0, "init", 1).generate_state(2).tolist() != seeds.stream(0, "init1").generate_state(2).tolist()
+    assert (
+        seeds.stream(0, "init", 1).generate_state(2).tolist()
+        != seeds.stream(0, "init", 2).generate_state(2).tolist()
+    )
+    assert (
+        seeds.stream(0, "init", 1).generate_state(2).tolist()
+        != seeds.stream(0, "init1").generate_state(2).tolist()
+    )
 
 
 def test_torch_streams_are_uncorrelated():

@@ -89,7 +89,7 @@ def test_tables_have_their_columns_and_types(outcome):
         assert list(tables[name].columns) == list(columns)
         for column, kind in columns.items():
             found = tables[name][column]
-            assert found.map(type).eq(str).all() if kind == "str" else found.dtype == kind, (name, column)
+            assert found.map(type).eq(str).all() if kind == "string" else found.dtype == kind, (name, column)
     assert np.isfinite(tables["scores"]["value"]).all()
 
 

@@ -6,7 +6,7 @@ import pages
 import pytest
 import yaml
 
-from gauntlet.data import folder
+from gauntlet.data import fetch
 
 PAGE = "docs/add-a-defense.md"
 STUDY = "config/studies/eat.yaml"
@@ -58,9 +58,7 @@ def test_the_toy_defense_of_the_page_trains(root):
     assert methods["noise"]["defense"] == "noise"
     assert len(methods) > 5
 
-    digits = pages.ROOT / folder("digits")
-    if not digits.is_dir():
-        pytest.skip("digits are not prepared: gauntlet data fetch digits")
+    digits = fetch.prepare("digits", root / "data" / "digits")
     (root / "train_noise.py").write_text(TRAIN)
     shown = pages.run(f'python train_noise.py "{digits}"', root)
     assert str(root / "src") in shown

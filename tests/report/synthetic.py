@@ -174,6 +174,7 @@ def build(
     seeds: int = SEEDS,
     edit=None,
     flagged=(),
+    skip=lambda method, dataset: False,
     missing=(),
     scale: str = "mini",
     study: str = "eat",
@@ -183,5 +184,6 @@ def build(
         write_cell(folder / "jobs", dataset, method, range(seeds), edit, method in flagged)
         for dataset in datasets
         for method in methods
+        if not skip(method, dataset)
     ]
     return gather(cells, folder / "studies" / study / scale, study, scale, list(missing))

@@ -138,8 +138,26 @@ def test_a_failed_cell_is_a_gap_even_where_others_ran(tmp_path):
     folder = build(tmp_path, methods=("at", "eat"), missing=[hole, kept])
     present = judged(folder, check(minus={"method": {"present": ["at", "mixup"]}}, above=0))
     assert present["verdict"] == "not measured"
-    assert "Mixup" in present["missing"]
+    assert "Mixup on digits, conv net" in present["missing"]
     assert "AT, seed 5, 6 on Fashion-MNIST, conv net" in present["missing"]
+
+
+def test_a_block_that_does_not_plan_a_method_is_not_asked(tmp_path):
+    def without(method, dataset):
+        return method == "mixup" and dataset == "digits"
+
+    rival = check(minus={"method": {"present": ["at", "mixup"]}}, above=0)
+    folder = build(tmp_path / "some", methods=("at", "mixup", "eat"), skip=without)
+    some = judged(folder, rival)
+    assert some["verdict"] == "holds"
+    assert some["comparisons"] == 3
+    assert some["not_planned"] == ["Mixup on digits, conv net"]
+    # In no block at all: that is a gap. So is a block that planned it and failed.
+    assert judged(folder, check("eat_own", minus={"method": "at"}, above=0))["verdict"] == "not measured"
+    hole = {"dataset": "digits", "architecture": "conv", "method": "mixup", "block": "0-4", "log": "l"}
+    folder = build(tmp_path / "failed", methods=("at", "mixup", "eat"), skip=without, missing=[hole])
+    failed = judged(folder, rival)
+    assert (failed["verdict"], failed["not_planned"]) == ("not measured", [])
 
 
 def test_not_a_number_is_a_gap_not_a_value(tmp_path):

@@ -45,7 +45,9 @@ class Project:
             **extra,
         }
 
-    def snakemake(self, *arguments: str, config: str = "config/smoke.yaml", **options) -> subprocess.CompletedProcess:
+    def snakemake(
+        self, *arguments: str, config: str = "config/smoke.yaml", **options
+    ) -> subprocess.CompletedProcess:
         return self.run("snakemake", "--cores", "2", "--configfile", config, *arguments, **options)
 
     def planned(self, *arguments: str, config: str = "config/smoke.yaml") -> dict[str, int]:

@@ -16,7 +16,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("dataset: digits", "dataset: digitz", ["config/bad.yaml: studies.eat.grids.0.dataset", "did you mean 'digits'"]),
+        (
+            "dataset: digits",
+            "dataset: digitz",
+            ["config/bad.yaml: studies.eat.grids.0.dataset", "did you mean 'digits'"],
+        ),
         ("architectures: [conv]", "architectures: [cnv]", ["architectures.0", "did you mean 'conv'"]),
         ("[shift, joint_pair]", "[shift, joint_pear]", ["evaluate", "joint_pair"]),
         ("epochs: 2", "epoch: 2", ["studies.eat.grids.0.train.epochs", "Field required"]),
@@ -44,25 +48,39 @@ def test_a_configuration_error_is_one_message(fresh, old, new, words):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("defense: trades", "defense: tradez", ["config/studies/eat.yaml: methods.trades.defense", "'trades'"]),
-        ("self_transfer: own", "self_transfr: own", ["methods.eat_own.options.self_transfr", "did you mean 'self_transfer'"]),
+        (
+            "defense: trades",
+            "defense: tradez",
+            ["config/studies/eat.yaml: methods.trades.defense", "'trades'"],
+        ),
+        (
+            "self_transfer: own",
+            "self_transfr: own",
+            ["methods.eat_own.options.self_transfr", "did you mean 'self_transfer'"],
+        ),
         ("self_transfer: own", "self_transfer: 3", ["methods.eat_own.options.self_transfer", "got 3"]),
     ],
 )
 def test_an_error_in_a_study_names_the_study(fresh, tmp_path, old, new, words):
     project = fresh.copy(tmp_path / "project")
     project.edit("config/studies/eat.yaml", old, new)
-    project.edit("config/smoke.yaml", "architectures: [conv]", "architectures: [conv]\n        methods: [none, trades, eat_own]")
+    project.edit(
+        "config/smoke.yaml",
+        "architectures: [conv]",
+        "architectures: [conv]\n        methods: [none, trades, eat_own]",
+    )
     done = project.snakemake("-n", check=False)
     assert done.returncode != 0
     assert all(word in done.stdout for word in words), done.stdout
 
 
 def test_slurm_profile_without_slurm(fresh, tmp_path):
-    for tool in ("bash", "sh", "env"):
+    for tool in ("bash", "sh", "env", "which"):  # all that Snakemake starts; no sbatch among them
         (tmp_path / tool).symlink_to(shutil.which(tool))
     path = os.pathsep.join([str(Path(sys.executable).parent), str(tmp_path)])
-    done = fresh.run("snakemake", "--profile", "slurm", "--configfile", "config/smoke.yaml", check=False, PATH=path)
+    done = fresh.run(
+        "snakemake", "--profile", "slurm", "--configfile", "config/smoke.yaml", check=False, PATH=path
+    )
     assert done.returncode != 0
     assert "no Slurm on this machine" in done.stdout
     assert "remedy" in done.stdout
@@ -96,7 +114,9 @@ def test_kill_and_resume_gives_the_same_bytes(fresh, tmp_path):
     calm, killed = fresh.copy(tmp_path / "calm"), fresh.copy(tmp_path / "killed")
     for project in (calm, killed):
         project.edit("config/smoke.yaml", "epochs: 2", "epochs: 60")
-        project.edit("config/smoke.yaml", "architectures: [conv]", "architectures: [conv]\n        methods: [at]")
+        project.edit(
+            "config/smoke.yaml", "architectures: [conv]", "architectures: [conv]\n        methods: [at]"
+        )
     calm.snakemake("models")
     weights = next(calm.folder.glob("results/dml/**/model.safetensors")).relative_to(calm.folder)
 
@@ -134,7 +154,11 @@ def _process_of(folder: Path) -> int:
         if process.name.isdigit():
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                if os.readlink(process / "cwd") == str(folder) and words[1].endswith(b"/gauntlet") and b"train" in words:
+                if (
+                    os.readlink(process / "cwd") == str(folder)
+                    and words[1].endswith(b"/gauntlet")
+                    and b"train" in words
+                ):
                     return int(process.name)
             except (OSError, IndexError):
                 continue

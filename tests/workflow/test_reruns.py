@@ -6,6 +6,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
+
 def test_smoke_ends_in_a_report(smoked):
     out = smoked.folder / "paper_figures"
     assert (out / "index.html").stat().st_size > 10_000
@@ -21,7 +22,12 @@ def test_a_second_run_has_nothing_to_do(project):
 
 
 def test_a_comment_reruns_nothing(project):
-    for path in ("src/gauntlet/defenses/at.py", "src/gauntlet/core/files.py", "config/smoke.yaml", "config/studies/eat.yaml"):
+    for path in (
+        "src/gauntlet/defenses/at.py",
+        "src/gauntlet/core/files.py",
+        "config/smoke.yaml",
+        "config/studies/eat.yaml",
+    ):
         file = project.folder / path
         file.write_text(file.read_text() + "\n# a remark\n")
     assert project.planned() == {}
@@ -73,7 +79,11 @@ def test_a_new_defense_adds_its_own_trials_only(project):
     (project.folder / "src/gauntlet/defenses/at_again.py").write_text(
         source.replace('@register("defense", "at")', '@register("defense", "at_again")')
     )
-    project.edit("config/studies/eat.yaml", "\nmethods:\n", "\nmethods:\n  at_again: {label: AT again, defense: at_again}\n")
+    project.edit(
+        "config/studies/eat.yaml",
+        "\nmethods:\n",
+        "\nmethods:\n  at_again: {label: AT again, defense: at_again}\n",
+    )
     jobs = project.planned()
     assert jobs["dml_train"] == jobs["dml_attack"] == 1
 
@@ -83,7 +93,9 @@ def test_two_studies_train_a_shared_model_once(project):
     (project.folder / "config/studies/twin.yaml").write_text(study.replace("study: eat", "study: twin", 1))
     smoke = (project.folder / "config/smoke.yaml").read_text()
     head, body = smoke.split("studies:\n")
-    (project.folder / "config/twins.yaml").write_text(f"{head}studies:\n{body}{body.replace('  eat:', '  twin:')}")
+    (project.folder / "config/twins.yaml").write_text(
+        f"{head}studies:\n{body}{body.replace('  eat:', '  twin:')}"
+    )
     jobs = project.planned(config="config/twins.yaml")
     assert "dml_train" not in jobs
     assert "dml_attack" not in jobs

@@ -1,4 +1,5 @@
-# What every rule file shares: the plan of this run, and functions from wildcards to its cells.
+# Shared by all rules: the plan of this run, and functions from wildcards to its cells.
+import os
 from pathlib import Path
 
 from gauntlet.core.digest import code_digest
@@ -32,6 +33,8 @@ def load():
 
 
 CONFIG, PLAN = load()
+# Jobs learn it here and not from their command: where a setting is written must not re-run anything.
+os.environ.update(GAUNTLET_CONFIG=str(CONFIG))
 CELLS = {(cell.name, cell.attack): cell for cell in PLAN.cells()}
 TRAINS = {cell.name: cell for cell in CELLS.values()}
 
@@ -83,6 +86,10 @@ MEASURED = [path for cell in CELLS.values() for path in measured(cell)]
 STUDIES = list(PLAN.studies)
 FIGURES = targets("figures", "pdf")
 TABLES = targets("tables", "csv")
+
+
+# For --sdm conda alone; otherwise jobs run in the environment that Snakemake runs in.
+ENVIRONMENT = "../../envs/cpu.yaml"
 
 
 wildcard_constraints:

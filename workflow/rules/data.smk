@@ -10,6 +10,8 @@ rule prepare:
     wildcard_constraints:
         root="data|datasets",
     retries: 2
+    conda:
+        ENVIRONMENT
     message:
         "get dataset {wildcards.dataset}"
     shell:

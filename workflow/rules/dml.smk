@@ -12,13 +12,15 @@ rule dml_train:
         "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/train.log",
     benchmark:
         "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/train.benchmark.tsv"
+    conda:
+        ENVIRONMENT
     params:
         identity=lambda w: cell_of(w).identity,
         code=lambda w: cell_of(w).train_code(),
     message:
         "train {wildcards.model} on {wildcards.dataset}, seeds {wildcards.block}"
     shell:
-        "gauntlet dml train --config {CONFIG} --threads {threads}"
+        "gauntlet dml train --threads {threads}"
         " --cell dml/{wildcards.dataset}/{wildcards.architecture}/{wildcards.model}/seeds-{wildcards.block}"
         " > {log} 2>&1"
 
@@ -40,12 +42,14 @@ rule dml_attack:
         "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/attack-{attack}.log",
     benchmark:
         "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/attack-{attack}.benchmark.tsv"
+    conda:
+        ENVIRONMENT
     params:
         evaluate=lambda w: attack_of(w).evaluate,
         code=lambda w: attack_of(w).attack_code(),
     message:
         "attack {wildcards.model} on {wildcards.dataset}, seeds {wildcards.block}"
     shell:
-        "gauntlet dml attack --config {CONFIG} --threads {threads} --attack attack-{wildcards.attack}"
+        "gauntlet dml attack --threads {threads} --attack attack-{wildcards.attack}"
         " --cell dml/{wildcards.dataset}/{wildcards.architecture}/{wildcards.model}/seeds-{wildcards.block}"
         " > {log} 2>&1"

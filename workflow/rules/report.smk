@@ -8,13 +8,15 @@ rule claims:
         "paper_figures/claims.json",
     log:
         "logs/claims.log",
+    conda:
+        ENVIRONMENT
     params:
         declared={study: declared(study) for study in STUDIES},
         code=code_digest("gauntlet.report.claims.board"),
     message:
         "judge the claims"
     shell:
-        "gauntlet claims --config {CONFIG} > {log} 2>&1"
+        "gauntlet claims > {log} 2>&1"
 
 
 # Jobs never talk to MLflow: this rule copies their files into it, and may be run at any time.
@@ -25,12 +27,14 @@ rule track:
         f"results/tracking/{PLAN.scale.scale}.json",
     log:
         "logs/track.log",
+    conda:
+        ENVIRONMENT
     params:
         code=code_digest("gauntlet.report.tracking"),
     message:
         "copy the measurements into MLflow"
     shell:
-        "gauntlet track --config {CONFIG} --out {output} > {log} 2>&1"
+        "gauntlet track --out {output} > {log} 2>&1"
 
 
 rule report:
@@ -45,10 +49,12 @@ rule report:
         "paper_figures/index.html",
     log:
         "logs/report.log",
+    conda:
+        ENVIRONMENT
     params:
         declared={study: declared(study) for study in STUDIES},
         code=code_digest("gauntlet.report.html", methods=table_methods()),
     message:
         "write the report"
     shell:
-        "gauntlet report --config {CONFIG} > {log} 2>&1"
+        "gauntlet report > {log} 2>&1"

@@ -18,13 +18,15 @@ rule gather:
         ),
     log:
         "logs/studies/{study}/{scale}/gather.log",
+    conda:
+        ENVIRONMENT
     params:
         cells=lambda w: gather_params(w.study),
         code=code_digest("gauntlet.report.gather"),
     message:
         "gather the measurements of {wildcards.study}"
     shell:
-        "gauntlet study gather {wildcards.study} --config {CONFIG} > {log} 2>&1"
+        "gauntlet study gather {wildcards.study} > {log} 2>&1"
 
 
 rule figure:
@@ -40,13 +42,15 @@ rule figure:
         csv="paper_figures/{study}/{figure}.csv",
     log:
         "logs/studies/{study}/{figure}.figure.log",
+    conda:
+        ENVIRONMENT
     params:
         declared=lambda w: drawn(w.study, "figures", w.figure),
         code=lambda w: drawing_code(w.study, "figures", w.figure),
     message:
         "draw {wildcards.study}/{wildcards.figure}"
     shell:
-        "gauntlet study figure {wildcards.study} {wildcards.figure} --config {CONFIG} > {log} 2>&1"
+        "gauntlet study figure {wildcards.study} {wildcards.figure} > {log} 2>&1"
 
 
 rule table:
@@ -58,10 +62,12 @@ rule table:
         latex="paper_figures/{study}/{table}.tex",
     log:
         "logs/studies/{study}/{table}.table.log",
+    conda:
+        ENVIRONMENT
     params:
         declared=lambda w: drawn(w.study, "tables", w.table),
         code=lambda w: drawing_code(w.study, "tables", w.table),
     message:
         "write table {wildcards.study}/{wildcards.table}"
     shell:
-        "gauntlet study table {wildcards.study} {wildcards.table} --config {CONFIG} > {log} 2>&1"
+        "gauntlet study table {wildcards.study} {wildcards.table} > {log} 2>&1"

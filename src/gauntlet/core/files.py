@@ -99,12 +99,31 @@ def read_json(path: str | Path) -> Any:
         ) from error
 
 
-def write_parquet(path: str | Path, table) -> None:
+def write_rows(path: str | Path, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
+    """Write rows as zstd Parquet, without pandas: importing it takes a job longer than the table.
+
+    Args:
+        path: the file.
+        rows: each with a value for every column; more keys are left out.
+        columns: name -> Arrow's name of the type, such as "int64", "float64", "string", "bool".
+    """
+    import pyarrow as pa
+
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+    arrays = [pa.array([row[name] for row in rows], schema.field(name).type) for name in columns]
+    _write_table(path, pa.table(arrays, schema))
+
+
+def write_parquet(path: str | Path, frame) -> None:
     """Write a pandas DataFrame as zstd Parquet; the same rows give the same bytes."""
     import pyarrow as pa
+
+    _write_table(path, pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None))
+
+
+def _write_table(path: str | Path, arrow) -> None:
     import pyarrow.parquet as pq
 
-    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     with atomic(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd", compression_level=9)
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import faiss
 import numpy as np
-import pandas as pd
 import torch
 
 from gauntlet import data
@@ -23,7 +22,7 @@ from gauntlet.core.config import parse
 from gauntlet.core.devices import describe
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import sha256_file, write_parquet
+from gauntlet.core.files import sha256_file, write_rows
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.resume import Resume
 from gauntlet.families.dml import checkpoints
@@ -36,19 +35,19 @@ from gauntlet.families.dml.trial import Trial
 TABLES = {
     "scores": {
         "seed": "int64",
-        "suite": "str",
-        "attack": "str",
+        "suite": "string",
+        "attack": "string",
         "eps": "float64",
         "steps": "int64",
         "fraction": "float64",
-        "view": "str",
-        "detail": "str",
-        "metric": "str",
+        "view": "string",
+        "detail": "string",
+        "metric": "string",
         "value": "float64",
     },
     "examples": {
         "seed": "int64",
-        "attack": "str",
+        "attack": "string",
         "index": "int64",
         "label": "int64",
         "hit": "bool",
@@ -56,7 +55,7 @@ TABLES = {
     },
     "projections": {
         "seed": "int64",
-        "attack": "str",
+        "attack": "string",
         "index": "int64",
         "label": "int64",
         "x": "float64",
@@ -64,9 +63,9 @@ TABLES = {
     },
     "sanity": {
         "seed": "int64",
-        "attack": "str",
-        "check": "str",
-        "metric": "str",
+        "attack": "string",
+        "check": "string",
+        "metric": "string",
         "value": "float64",
         "bound": "float64",
         "passed": "bool",
@@ -139,7 +138,7 @@ def run(
     print(f"every headline attack: {passes} forward-backward passes per image", file=sys.stderr)
     for name, columns in TABLES.items():
         rows = [row for seed in seeds for row in done[str(seed)][name]]
-        write_parquet(out / f"{name}.parquet", pd.DataFrame(rows, columns=list(columns)).astype(columns))
+        write_rows(out / f"{name}.parquet", rows, columns)
     recorder.write(
         *(out / f"{name}.parquet" for name in TABLES),
         device=describe(device),

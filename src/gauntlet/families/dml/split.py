@@ -45,9 +45,7 @@ class ClassSplit:
         return images.float().div_(self.peak)
 
 
-def class_split(
-    dataset: Dataset, data: Data, seed: int, test_per_class: int | None = None
-) -> ClassSplit:
+def class_split(dataset: Dataset, data: Data, seed: int, test_per_class: int | None = None) -> ClassSplit:
     """Split the classes at random, by the stream ``split`` of the seed, and subsample each class.
 
     Training images come from the dataset's train split, test images from its test split. A dataset whose

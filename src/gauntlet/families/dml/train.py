@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from gauntlet.core.config import Strict, parse
 from gauntlet.core.devices import describe
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import write_parquet
+from gauntlet.core.files import write_rows
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.registry import resolve
 from gauntlet.core.resume import Resume
@@ -89,7 +88,7 @@ def run(
         resumes.append(resume)
     out = Path(out)
     checkpoints.save(out / "model.safetensors", weights)
-    write_parquet(out / "training.parquet", pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS))
+    write_rows(out / "training.parquet", rows, COLUMNS)
     recorder.write(
         out / "model.safetensors",
         out / "training.parquet",

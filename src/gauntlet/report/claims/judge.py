@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,9 +42,11 @@ def judge_claim(
 ) -> dict[str, Any]:
     """One claim over all its comparisons, in every dataset x architecture in scope.
 
-    Fails when a gated comparison fails; else not measured when one is; else undecided when one is;
-    else holds. ``effect``, ``ci`` and ``margin`` are those of the gated comparison that decides: the
-    one with the least room among those that share the claim's verdict.
+    A comparison is asked only of the blocks whose plan has its methods, as long as one has; the others
+    are listed under ``not_planned``. The claim fails when a gated comparison fails; else it is not
+    measured when one is; else undecided when one is; else it holds. ``effect``, ``ci`` and ``margin`` are
+    those of the gated comparison that decides: the one with the least room among those that share the
+    claim's verdict.
     """
     blocks = [
         (dataset, architecture)
@@ -61,9 +64,11 @@ def judge_claim(
                 raise GauntletError(
                     str(error), file=file, key=f"{key}.checks.{index}", remedy="narrow the selection"
                 ) from error
-    gated = [detail for detail in details if detail["gate"]]
+    asked, skipped = _planned(details)
+    gated = [detail for detail in asked if detail["gate"]]
     verdict = combine(detail["verdict"] for detail in gated)
     missing = _gaps(gated, len(blocks))
+    not_planned = _gaps([detail for detail in skipped if detail["gate"]], 0)
     if not blocks:
         scope = [*(claim.scope.dataset or []), *(claim.scope.architecture or [])]
         missing = [" and ".join(scope) or "any dataset"]
@@ -78,7 +83,7 @@ def judge_claim(
     )
     rivals = _unique(
         study.label(detail["minus"]["method"])
-        for detail in details
+        for detail in asked
         if detail["minus"] and claim.checks[detail["check"]].minus.method
     )
     return {
@@ -93,12 +98,13 @@ def judge_claim(
         "compared_with": rivals,
         "absent": absent,
         "missing": missing,
+        "not_planned": not_planned,
         "flagged": flagged,
         **{
             field: deciding[field] if deciding else None
             for field in ("what", "effect", "ci", "side", "margin", "smallest_effect")
         },
-        "details": details,
+        "details": asked,
     }
 
 
@@ -143,7 +149,8 @@ class _Block:
         series = [per_seed(self.scores, side) for side in sides]
         missing = self._missing(sides, series)
         if missing:
-            return self._entry(comparison, missing=missing)
+            planned = all(self._planned(side.method) for side in sides)
+            return self._entry(comparison, missing=missing, planned=planned)
         effects = series[0] if len(series) == 1 else series[0] - series[1]
         interval = t_interval(effects.tolist())
         bound = comparison.check.is_
@@ -185,6 +192,10 @@ class _Block:
                 gaps.append(f"finite {_measure(side)} of {label}, seed {', '.join(map(str, broken))}")
         return gaps
 
+    def _planned(self, method: str) -> bool:
+        """Whether this block was to measure the method: it did, or it failed to."""
+        return method in set(self.scores["method"]) or any(hole["method"] == method for hole in self.holes)
+
     def _lost_seeds(self, method: str) -> set[int]:
         blocks = [str(hole.get("block", "")) for hole in self.holes if hole["method"] == method]
         return {seed for block in blocks for seed in seeds_of(block)}
@@ -219,6 +230,7 @@ class _Block:
             "side": bound.side,
             "margin": bound.margin,
             "missing": missing,
+            "planned": True,
             "verdict": NOT_MEASURED if missing else None,
             "effect": None,
             "ci": None,
@@ -254,6 +266,17 @@ def _measure(side: Selection) -> str:
     if side.view == "member":
         parts.append("mean single member")
     return ", ".join(parts)
+
+
+def _planned(details: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The comparisons that count, and those of blocks whose plan lacks a method that another block has."""
+
+    def key(detail: dict[str, Any]) -> str:
+        return json.dumps([detail["check"], detail["value"], detail["minus"]], sort_keys=True)
+
+    somewhere = {key(detail) for detail in details if detail["planned"]}
+    skipped = [detail for detail in details if not detail["planned"] and key(detail) in somewhere]
+    return [detail for detail in details if detail not in skipped], skipped
 
 
 def _gaps(gated: list[dict[str, Any]], blocks: int) -> list[str]:
