@@ -99,6 +99,7 @@ def dml_attack(
         found.attack_folder,
         where,
         state=found.state_folder,
+        surrogate=found.surrogate and found.surrogate.train_folder / "model.safetensors",
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gauntlet.core import registry
+from gauntlet.core.blocks import seeds_of
 from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError, did_you_mean
@@ -77,8 +78,7 @@ class Cell:
 
     @property
     def seeds(self) -> list[int]:
-        first, _, last = self.block.partition("-")
-        return list(range(int(first), int(last or first) + 1))
+        return seeds_of(self.block)
 
     @cached_property
     def model(self) -> str:
@@ -116,6 +116,12 @@ class Cell:
     def state_folder(self) -> Path:
         """Resume state: outside the declared outputs, which Snakemake deletes before a run."""
         return Path(".gauntlet/state") / self.name
+
+    @cached_property
+    def surrogate(self) -> Cell | None:
+        """The undefended cell that transfer attacks come from; trained whether or not a study lists it."""
+        identity = _settings(self.family).surrogate(self.identity)
+        return None if identity is None else replace(self, identity=identity)
 
     def train_code(self) -> str:
         """Digest of the code that trains this cell."""
@@ -207,14 +213,20 @@ class Plan:
                     seen.add(key)
                     yield cell
 
+    def trained(self) -> dict[str, Cell]:
+        """Name -> every cell that this run trains: those of its studies, and their surrogates."""
+        cells = list(self.cells())
+        cells += [cell.surrogate for cell in cells if cell.surrogate]
+        return {cell.name: cell for cell in cells}
+
     def cell(self, name: str, attack: str | None = None) -> Cell:
         """The cell called ``name`` (and, where two studies attack it differently, ``attack``)."""
+        trained = self.trained()
         found = [c for c in self.cells() if c.name == name and attack in (None, c.attack)]
+        if attack is None and name in trained:
+            found.append(trained[name])
         if not found:
-            raise GauntletError(
-                f"no cell {name!r} in this configuration",
-                remedy=did_you_mean(name, {c.name for c in self.cells()}),
-            )
+            raise GauntletError(f"no cell {name!r} in this configuration", remedy=did_you_mean(name, trained))
         return found[0]
 
 

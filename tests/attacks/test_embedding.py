@@ -1,5 +1,7 @@
 """The test-time attacks against brute force."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -8,7 +10,7 @@ from gauntlet.attacks.embedding import perturb
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import names, resolve
 
-NAMES = ["centre", "joint_pair", "shift"]
+NAMES = ["centre", "joint_pair", "margin", "shift"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def brute_joint(embeddings, labels):
     return cosine[~same].mean() - cosine[same & ~itself].mean()
 
 
-def test_the_three_attacks_are_registered():
+def test_the_attacks_are_registered():
     assert set(NAMES) <= set(names("attack"))
 
 
@@ -88,6 +90,42 @@ def test_shift_and_centre_objectives_one_image_at_a_time(scene):
         assert float(centre[i]) == pytest.approx(
             -float(torch.cosine_similarity(moved[i], mean, dim=0)), abs=1e-5
         )
+
+
+def test_the_margin_one_image_at_a_time(scene):
+    """Against loops over the gallery; at a low temperature its sign is the outcome of recall@1."""
+    _, _, clean, labels = scene
+    rows = torch.tensor([7, 2, 21])
+    moved = F.normalize(torch.randn(3, 6, generator=torch.Generator().manual_seed(1)))
+    method = resolve("attack", "margin")(clean, labels)
+    for found, place, row in zip(method.objective(moved, rows), moved, rows.tolist(), strict=True):
+        sums = {True: 0.0, False: 0.0}
+        for j, other in enumerate(clean):
+            if j != row:
+                sums[bool(labels[j] == labels[row])] += math.exp(float(place @ other) / 0.05)
+        assert float(found) == pytest.approx(0.05 * math.log(sums[False] / sums[True]), abs=1e-5)
+
+
+def test_the_margin_of_a_class_with_one_image_has_a_gradient(scene):
+    _, _, clean, labels = scene
+    lone = labels.clone()
+    lone[4] = 99
+    place = clean[4:5].clone().requires_grad_(True)
+    score = resolve("attack", "margin")(clean, lone).objective(place, torch.tensor([4]))
+    (gradient,) = torch.autograd.grad(score.sum(), place)
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().max() > 0
+
+
+def test_the_margin_fools_more_queries_than_the_other_attacks(scene):
+    embed, _, clean, labels = scene
+
+    def fooled(attack):
+        similarity = embed(make(scene, attack, eps=0.15)) @ clean.T
+        return int((labels[similarity.fill_diagonal_(-2).argmax(1)] != labels).sum())
+
+    assert fooled("margin") >= max(fooled("shift"), fooled("centre"))
+    assert fooled("margin") > 0
 
 
 @pytest.mark.parametrize("attack", NAMES)
@@ -147,7 +185,7 @@ def test_activations_are_recomputed_only_beyond_one_batch(scene, monkeypatch):
     monkeypatch.setattr(checkpoint, "checkpoint", recorded)
     for attack in NAMES:
         make(scene, attack, batch=23)
-    for attack in ("shift", "centre"):  # these go batch by batch
+    for attack in ("shift", "centre", "margin"):  # these go batch by batch
         make(scene, attack, batch=10)
     assert used == []
     make(scene, "joint_pair", batch=10, steps=1)

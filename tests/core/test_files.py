@@ -62,7 +62,7 @@ def test_same_rows_same_parquet_bytes(tmp_path):
 
 
 def test_rows_are_a_table_of_the_declared_types(tmp_path):
-    columns = {"seed": "int64", "metric": "string", "value": "float64", "passed": "bool"}
+    columns = {"seed": "int64", "metric": "str", "value": "float64", "passed": "bool"}
     rows = [{"seed": 0, "metric": "nmi", "value": 1, "passed": True, "note": "left out"}]
     files.write_rows(tmp_path / "one", rows, columns)
     found = files.read_parquet(tmp_path / "one")

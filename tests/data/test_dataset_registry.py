@@ -10,13 +10,14 @@ from gauntlet.core.registry import names as methods
 from gauntlet.data import registry
 
 CONTENT = yaml.safe_load(registry.REGISTRY.read_text())
+ROOTS = {"digits": "datasets", "fashion-mnist": "data"}
 
 
 def test_what_it_holds():
     assert registry.names() == ["digits", "fashion-mnist"]
     for name in registry.names():
         entry = registry.entry(name)
-        assert str(registry.folder(name)) == f"data/{name}"
+        assert str(registry.folder(name)) == f"{ROOTS[name]}/{name}"
         assert entry.reader in methods("reader")
         assert entry.prepared
         assert entry.terms == "vendor"  # data/ is pushed to remotes that others can read

@@ -107,10 +107,11 @@ def test_the_commands(tmp_path, monkeypatch, copy):
     assert states() == {"digits": "absent", "fashion-mnist": "absent"}
     with pytest.raises(GauntletError, match="no dataset is prepared"):
         commands.verify()
-    assert commands.fetch(["digits"]) == [Path("data/digits")]
+    folder = registry.folder("digits")
+    assert commands.fetch(["digits"]) == [folder]
     assert states()["digits"] == "prepared"
     assert commands.verify() == ["digits"]
-    Path("data/digits/dataset.json").write_text("{}")
+    (folder / "dataset.json").write_text("{}")
     assert states()["digits"] == "damaged (dataset.json)"
     with pytest.raises(GauntletError, match=r"dataset\.json"):
         commands.verify(["digits"])
@@ -134,21 +135,43 @@ def fashion(tmp_path_factory):
     )
 
 
+def pin(path, files):
+    """What DVC writes when it adds a folder with these files (name in the folder -> file)."""
+    listing = [
+        {"md5": hashlib.md5(files[name].read_bytes()).hexdigest(), "relpath": name} for name in sorted(files)
+    ]
+    return {
+        "md5": hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir",
+        "size": sum(file.stat().st_size for file in files.values()),
+        "nfiles": len(files),
+        "hash": "md5",
+        "path": path,
+    }
+
+
 @pytest.mark.slow
 def test_data_dvc_pins_what_mini_needs_and_nothing_else(digits, fashion):
-    """The hash in data.dvc, computed again from the prepared files, as DVC defines it."""
+    """The pins, computed again from the prepared files: data.dvc has the sets that the grids of mini name,
+    and every other set has a file of its own. Nothing else is in them, neither a remote nor a path."""
     folders = {"digits": digits, "fashion-mnist": fashion}
-    names = [name for name in registry.names() if registry.folder(name).parts[0] == "data"]
-    (out,) = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"]
-    assert out["nfiles"] == len(names) * len(registry.PREPARED)
-    listing = []
-    for name in names:
-        for file in registry.PREPARED:
-            digest = hashlib.md5((folders[name] / file).read_bytes()).hexdigest()
-            listing.append({"md5": digest, "relpath": f"{name}/{file}"})
-    listing.sort(key=lambda item: item["relpath"])
-    text = json.dumps(listing, sort_keys=True)
-    assert out["md5"] == hashlib.md5(text.encode()).hexdigest() + ".dir"
+    mini = yaml.safe_load((ROOT / "config/mini.yaml").read_text())["studies"].values()
+    needed = {grid["dataset"] for study in mini for grid in study["grids"]}
+    assert {name for name in registry.names() if registry.folder(name).parts[0] == "data"} == needed
+    files = {f"{name}/{file}": folders[name] / file for name in needed for file in registry.PREPARED}
+    pins = {"data.dvc": {"outs": [pin("data", files)]}}
+    for name in set(registry.names()) - needed:
+        files = {file: folders[name] / file for file in registry.PREPARED}
+        pins[f"datasets/{name}.dvc"] = {"outs": [pin(name, files)]}
+    found = [ROOT / "data.dvc", *(ROOT / "datasets").glob("*.dvc")]
+    assert {path.relative_to(ROOT).as_posix(): yaml.safe_load(path.read_text()) for path in found} == pins
+
+
+def test_prepared_sets_are_not_committed():
+    paths = [f"{registry.folder(name)}/{file}" for name in registry.names() for file in registry.PREPARED]
+    for ignored in (*paths, "datasets/new/dataset.json"):
+        assert subprocess.run(["git", "check-ignore", "-q", ignored], cwd=ROOT).returncode == 0, ignored
+    for kept in ("data.dvc", "datasets/new.dvc"):
+        assert subprocess.run(["git", "check-ignore", "-q", kept], cwd=ROOT).returncode == 1, kept
 
 
 @pytest.mark.slow

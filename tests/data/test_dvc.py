@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 PINS = registry.entry("digits").prepared
+FOLDERS = {"data/digits": "data.dvc", "datasets/digits": "datasets/digits.dvc"}  # the set, what pins it
+SETTINGS = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "datasets/.gitignore")
 
 
 def run(*command, cwd):
@@ -33,34 +35,37 @@ def git(*arguments, cwd):
 
 def clone(upstream, folder, remote=None):
     git("clone", "-q", str(upstream), str(folder), cwd=folder.parent)
-    assert not (folder / "data").exists()
+    assert not any((folder / name).exists() for name in FOLDERS)
     if remote:
         dvc("remote", "add", "-q", "--default", "--local", "store", str(remote), cwd=folder)
     return folder
 
 
-def only(kind):
-    """The entry of digits with one kind of source."""
+def only(kind, folder="data/digits"):
+    """The entry of digits with one kind of source, living in ``folder``."""
     entry = registry.entry("digits")
-    return entry.model_copy(update={"sources": [s for s in entry.sources if s.kind == kind]})
+    sources = [source for source in entry.sources if source.kind == kind]
+    return entry.model_copy(update={"sources": sources, "folder": folder})
 
 
-def clean(folder):
-    assert "up to date" in dvc("status", cwd=folder)
+def clean(folder, *pins):
+    assert "up to date" in dvc("status", *pins, cwd=folder)
     assert git("status", "--porcelain", cwd=folder) == ""
 
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory):
-    """A repository with this one's DVC settings, whose author has added data/ and pushed to a remote."""
+    """A repository with this one's DVC settings, whose author has added a set in data/ and one in datasets/,
+    and pushed both to a remote."""
     base = tmp_path_factory.mktemp("dvc")
     repo, store = base / "upstream", base / "store"
-    (repo / ".dvc").mkdir(parents=True)
-    for file in (".dvc/config", ".dvc/.gitignore", ".dvcignore"):
+    for file in SETTINGS:
+        (repo / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, repo / file)
     git("init", "-q", cwd=repo)
-    fetch.obtain(only("wheel"), repo / "data" / "digits")
-    dvc("add", "-q", "data", cwd=repo)
+    for folder in FOLDERS:
+        fetch.obtain(only("wheel"), repo / folder)
+    dvc("add", "-q", "data", "datasets/digits", cwd=repo)
     git("add", "-A", cwd=repo)
     git("commit", "-q", "-m", "data", cwd=repo)
     dvc("remote", "add", "-q", "--default", "--local", "store", str(store), cwd=repo)
@@ -75,35 +80,49 @@ def test_no_remote_or_machine_path_is_committed():
     assert "analytics = false" in config
 
 
+def test_dvc_add_changes_only_the_pins(upstream):
+    repo, _ = upstream
+    assert set(git("ls-files", cwd=repo).split()) == {*FOLDERS.values(), *SETTINGS}
+    assert all((repo / file).read_bytes() == (ROOT / file).read_bytes() for file in SETTINGS)
+
+
 def test_dvc_pull_brings_the_same_bytes(upstream, tmp_path):
     repo, store = upstream
     folder = clone(repo, tmp_path / "clone", store)
     dvc("pull", "-q", cwd=folder)
-    assert prepared.hashes(folder / "data" / "digits") == PINS
+    assert all(prepared.hashes(folder / path) == PINS for path in FOLDERS)
     clean(folder)
     # rebuilt from the package, over what was pulled
-    shutil.rmtree(folder / "data" / "digits")
-    fetch.obtain(only("wheel"), folder / "data" / "digits")
-    assert prepared.hashes(folder / "data" / "digits") == PINS
+    for path in FOLDERS:
+        shutil.rmtree(folder / path)
+        fetch.obtain(only("wheel"), folder / path)
+        assert prepared.hashes(folder / path) == PINS
     clean(folder)
 
 
-def test_a_rebuilt_set_is_what_data_dvc_pins(upstream, tmp_path):
+def test_a_rebuilt_set_is_what_is_pinned(upstream, tmp_path):
     """Without a remote the bytes come from the package; storing them in DVC's cache changes no pin."""
     repo, _ = upstream
     folder = clone(repo, tmp_path / "clone")
-    fetch.obtain(only("wheel"), folder / "data" / "digits")
+    for path in FOLDERS:
+        fetch.obtain(only("wheel"), folder / path)
     dvc("commit", "-q", cwd=folder)
     clean(folder)
 
 
-def test_fetch_takes_the_set_from_the_remote(upstream, tmp_path, monkeypatch):
+@pytest.mark.parametrize("path", FOLDERS)
+def test_fetch_takes_the_set_from_the_remote(upstream, tmp_path, monkeypatch, path):
+    """By the file that pins this set, and by no other."""
     repo, store = upstream
     folder = clone(repo, tmp_path / "clone", store)
     monkeypatch.chdir(folder)
-    fetch.obtain(only("dvc"), Path("data/digits"))
-    assert prepared.hashes(Path("data/digits")) == PINS
-    clean(folder)
+    others = set(FOLDERS.values()) - {FOLDERS[path]}
+    for other in others:
+        Path(other).unlink()
+    fetch.obtain(only("dvc", path), Path(path))
+    assert prepared.hashes(Path(path)) == PINS
+    git("restore", *others, cwd=folder)
+    clean(folder, FOLDERS[path])
 
 
 def test_a_damaged_remote_is_not_believed(upstream, tmp_path, monkeypatch):

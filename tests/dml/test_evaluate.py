@@ -14,6 +14,7 @@ from gauntlet.core.files import read_parquet, sha256_file
 from gauntlet.core.provenance import read_sidecar
 from gauntlet.core.registry import resolve
 from gauntlet.core.seeds import torch_generator
+from gauntlet.core.tables import COLUMNS
 from gauntlet.families.dml import checkpoints, evaluate, sweeps, train
 from gauntlet.families.dml.settings import Data, Evaluate
 from gauntlet.families.dml.split import class_split
@@ -85,11 +86,12 @@ def values(scores, **where):
 
 def test_tables_have_their_columns_and_types(outcome):
     _, _, tables = outcome
-    for name, columns in evaluate.TABLES.items():
+    for name in evaluate.TABLES:
+        columns = COLUMNS[name]
         assert list(tables[name].columns) == list(columns)
         for column, kind in columns.items():
             found = tables[name][column]
-            assert found.map(type).eq(str).all() if kind == "string" else found.dtype == kind, (name, column)
+            assert found.map(type).eq(str).all() if kind == "str" else found.dtype == kind, (name, column)
     assert np.isfinite(tables["scores"]["value"]).all()
 
 
@@ -117,11 +119,18 @@ def test_every_measurement_is_there_once(outcome):
     assert (clean[["eps", "steps", "fraction"]] == 0).all().all()
 
 
-def test_worst_is_the_minimum_over_the_attacks_per_metric(outcome):
+def test_worst_is_chosen_per_query_for_retrieval_and_per_metric_for_clustering(outcome):
     _, _, tables = outcome
     main = tables["scores"].query("suite == 'main' and attack != 'clean'")
-    wide = main.pivot_table(index=["seed", "view", "metric"], columns="attack", values="value")
-    pd.testing.assert_series_equal(wide[EVALUATE["attacks"]].min(axis=1), wide["worst"], check_names=False)
+    wide = main.pivot_table(index=["view", "metric", "seed"], columns="attack", values="value")
+    lowest = wide[EVALUATE["attacks"]].min(axis=1)
+    assert (wide["worst"] <= lowest + 1e-12).all()
+    for metric in ("nmi", "ami", "f1"):
+        found, least = (table.loc["ensemble", metric] for table in (wide["worst"], lowest))
+        pd.testing.assert_series_equal(found, least, check_names=False)
+    hits = tables["examples"].query("attack != 'clean'").groupby(["seed", "index"])["hit"].all()
+    found = wide.loc["ensemble", "recall@1"]["worst"]
+    pd.testing.assert_series_equal(found, hits.groupby("seed").mean(), check_names=False)
 
 
 def test_sweeps_meet_the_headline(outcome):
@@ -246,8 +255,21 @@ def test_every_headline_attack_has_its_sanity_suite(outcome):
     for seed in SEEDS:
         for attack in EVALUATE["attacks"]:
             rows = sanity[(sanity["seed"] == seed) & (sanity["attack"] == attack)]
-            assert set(rows["check"]) == {"more_steps", "bigger_eps", "unbounded", "transfer", "random_noise"}
+            expected = {"gradient", "more_steps", "bigger_eps", "unbounded", "transfer", "random_noise"}
+            assert set(rows["check"]) == expected
     assert (sanity["passed"] == (sanity["value"] <= sanity["bound"])).all()
+
+
+def test_transfer_examples_come_from_the_surrogate(models, tmp_path):
+    """The undefended network of the same seed; the rest of the suite does not depend on it."""
+    undefended = models / "1" / "model.safetensors"
+    pixels = run(models, 2, tmp_path / "pixels")["sanity"]
+    network = run(models, 2, tmp_path / "network", surrogate=undefended)["sanity"]
+    other = pixels["check"] != "transfer"
+    pd.testing.assert_frame_equal(pixels[other], network[other])
+    assert not pixels[~other].equals(network[~other])
+    with pytest.raises(GauntletError, match="no such file"):
+        run(models, 2, tmp_path / "none", surrogate=tmp_path / "absent.safetensors")
 
 
 def test_sidecars_say_what_was_spent(outcome):

@@ -15,7 +15,7 @@ from gauntlet.losses.proxy_anchor import proxy_anchor
 from gauntlet.models import build
 
 SETTINGS = Evaluate(
-    attacks=["shift", "centre", "joint_pair"],
+    attacks=["shift", "centre", "margin", "joint_pair"],
     eps=0.2,
     step=0.04,
     steps=20,
@@ -74,6 +74,7 @@ def suite(net, source, attack):
     headline = target.embed(target.attack(attack))
     found = checks.run(target, attack, headline, source)
     assert {check.check for check in found} == {
+        "gradient",
         "more_steps",
         "bigger_eps",
         "unbounded",
@@ -88,7 +89,8 @@ def suite(net, source, attack):
 def test_an_honest_network_passes(nets, attack, surrogate):
     found = suite(nets[0], nets[1] if surrogate == "network" else None, attack)
     assert [check for check in found if not check.passed] == []
-    metrics = {check.metric for check in found}
+    assert found[0].check == "gradient"
+    metrics = {check.metric for check in found[1:]}
     assert metrics == ({"nmi", "f1"} if attack == "joint_pair" else {"recall@1"})
     if attack != "joint_pair":  # recall must fall to chance: 29 of the 149 others have the query's class
         unbounded = next(check for check in found if check.check == "unbounded")
@@ -106,6 +108,21 @@ def test_masked_gradients_are_caught(nets, mask, attack):
 def test_transfer_from_an_honest_network_catches_a_mask_too(nets):
     found = suite(sign(nets[0]), nets[0], "centre")
     assert {"transfer", "unbounded"} <= {check.check for check in found if not check.passed}
+
+
+@pytest.mark.parametrize("attack", SETTINGS.attacks)
+def test_an_attack_that_sees_one_member_only_is_caught(nets, attack):
+    """Its scores are plausible: only the gradient tells."""
+
+    def embed(x, seen=(0, 1)):
+        parts = [net(x) if i in seen else net(x).detach() for i, net in enumerate(nets)]
+        return torch.cat(parts, dim=1) / 2**0.5
+
+    def failed(net):
+        return {check.check for check in suite(net, None, attack) if not check.passed}
+
+    assert failed(embed) == set()
+    assert "gradient" in failed(lambda x: embed(x, seen=(0,)))
 
 
 def test_the_sample_is_balanced_and_repeatable(nets):

@@ -188,7 +188,7 @@ def test_a_state_of_another_configuration_is_refused(tmp_path, monkeypatch, caps
 def test_a_loss_that_is_not_finite_is_reported_with_its_trial(tmp_path, defense):
     with pytest.raises(GauntletError) as caught:
         fit(tmp_path, defense, seeds=(4,), lr=1e30, epochs=5)
-    for part in ("not finite", "toy", "conv", defense, "seed 4", "epoch"):
+    for part in ("not finite", "digits", "conv", defense, "seed 4", "epoch"):
         assert part in str(caught.value)
     assert not (tmp_path / "model.safetensors").exists()
 

@@ -22,7 +22,7 @@ def dataset(classes=6, per_class=24, size=8, peak=16):
         return Split(np.clip(patterns[labels] + noise, 0, peak).astype(np.uint8), labels)
 
     names = tuple(f"class {label}" for label in range(classes))
-    return Dataset(name="toy", class_names=names, peak=peak, train=split(), test=split())
+    return Dataset(name="digits", class_names=names, peak=peak, train=split(), test=split())
 
 
 def identity(defense="none", members=1, options=None, data=None, **train):
@@ -39,7 +39,7 @@ def identity(defense="none", members=1, options=None, data=None, **train):
     }
     return {
         "family": "dml",
-        "dataset": "toy",
+        "dataset": "digits",
         "architecture": "conv",
         "data": {"train_classes": 3, "train_per_class": 20, **(data or {})},
         "method": {"defense": defense, "members": members, "options": options or {}},

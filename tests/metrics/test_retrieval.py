@@ -64,7 +64,7 @@ def test_query_and_gallery_of_their_own():
     assert (found.recall[2], found.map_at_r) == pytest.approx(
         brute(queries, gallery, query_labels, labels, 2)
     )
-    assert retrieval.recall_at_k(queries, gallery, query_labels, labels, [2]) == found.recall
+    assert retrieval.recall_at_k(queries, gallery, query_labels, labels, [2]) == {2: found.recall[2]}
     assert retrieval.map_at_r(queries, gallery, query_labels, labels) == found.map_at_r
 
 
@@ -93,6 +93,21 @@ def test_self_is_excluded_by_index_and_not_by_rank():
     nearest = retrieval.neighbours(queries, gallery, 1, exclude)[0, 0]
     assert nearest == 3
     assert not retrieval.evaluate(queries, gallery, labels, labels, ks=(1,), exclude=exclude).hits[0]
+
+
+def test_the_worst_is_chosen_query_by_query():
+    """Two attacks that each miss other queries: together they miss both."""
+    gallery = np.eye(4, dtype=np.float32)
+    labels = np.array([0, 0, 1, 1])
+
+    def attack(*nearest):
+        return retrieval.evaluate(gallery[list(nearest)], gallery, labels, labels, exclude=np.arange(4))
+
+    first, second = attack(2, 0, 3, 2), attack(1, 3, 3, 2)  # the first fools query 0, the second query 1
+    together = retrieval.worst([first, second])
+    assert (first.recall[1], second.recall[1], together.recall[1]) == (0.75, 0.75, 0.5)
+    assert together.map_at_r <= min(first.map_at_r, second.map_at_r)
+    assert retrieval.worst([first]).recall == first.recall
 
 
 def test_ties_and_duplicates_are_ranked_by_index():

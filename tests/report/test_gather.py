@@ -7,9 +7,10 @@ from synthetic import write_cell
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_parquet
+from gauntlet.core.tables import COLUMNS
 from gauntlet.report import gather as gathering
 from gauntlet.report.gather import gather, publish
-from gauntlet.report.measurements import CELL, COLUMNS, read
+from gauntlet.report.measurements import CELL, read
 
 TABLES = [f"{name}.parquet" for name in COLUMNS]
 

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from synthetic import EAT, build
 
+from gauntlet.core.blocks import seeds_of
 from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json
 from gauntlet.report.claims.board import judge_all, strict, summary
-from gauntlet.report.claims.judge import combine, judge_claim, judge_study, seeds_of
+from gauntlet.report.claims.judge import combine, judge_claim, judge_study
 from gauntlet.report.claims.model import Claim
 from gauntlet.report.claims.statistics import t_interval
 from gauntlet.report.measurements import read
@@ -176,15 +177,100 @@ def test_one_seed_is_undecided(tmp_path):
     assert "one seed" in result["reason"]
 
 
-def test_a_flagged_cell_cannot_support_holds(tmp_path):
-    folder = build(tmp_path, methods=("none", "at", "eat"), flagged=("eat",))
-    result = judged(folder, check(minus={"method": "none"}, above=0))
-    assert result["verdict"] == "undecided"
-    assert result["reason"].startswith("flagged: EAT: unbounded")
-    # It does not soften a failure, and does not bear on clean scores or on other methods.
-    assert judged(folder, check(minus={"method": "none"}, below=0))["verdict"] == "fails"
-    assert judged(folder, check(attack="clean", minus={"method": "none"}, above=-0.9))["verdict"] == "holds"
-    assert judged(folder, check("at", minus={"method": "none"}, above=0))["verdict"] == "holds"
+@pytest.mark.parametrize(
+    ("bound", "unflagged", "value_flagged", "minus_flagged"),
+    [
+        ({"above": 0}, "holds", "undecided", "holds"),
+        ({"above": 0.9}, "fails", "fails", "undecided"),
+        ({"below": 0.9}, "holds", "holds", "undecided"),
+        ({"below": 0}, "fails", "undecided", "fails"),
+        ({"within": 0.9}, "holds", "undecided", "undecided"),
+        ({"within": 0.0001}, "fails", "undecided", "undecided"),
+    ],
+)
+def test_a_flag_takes_away_only_the_verdicts_it_would_help(
+    flagged_folders, bound, unflagged, value_flagged, minus_flagged
+):
+    """EAT beats None; a flagged number may be too high."""
+    expected = {
+        (): unflagged,
+        ("eat",): value_flagged,
+        ("none",): minus_flagged,
+        ("eat", "none"): "undecided",
+    }
+    for flagged, verdict in expected.items():
+        result = judged(flagged_folders[flagged], check(minus={"method": "none"}, **bound))
+        assert result["verdict"] == verdict, flagged
+        # Named whatever the verdict is.
+        assert ("EAT: unbounded" in result["reason"]) == ("eat" in flagged)
+        assert ("No defense: unbounded" in result["reason"]) == ("none" in flagged)
+        assert [detail["doubted"] for detail in result["details"]] == [verdict != unflagged] * 2
+
+
+@pytest.fixture(scope="module")
+def flagged_folders(tmp_path_factory):
+    return {
+        flagged: build(tmp_path_factory.mktemp("flagged"), methods=("none", "at", "eat"), flagged=flagged)
+        for flagged in [(), ("eat",), ("none",), ("eat", "none")]
+    }
+
+
+def test_a_flag_says_which_attack_and_spares_clean_scores_and_other_methods(flagged_folders):
+    folder = flagged_folders[("eat",)]
+    reason = judged(folder, check(attack="shift", minus={"method": "none"}, above=0))["reason"]
+    assert reason == "flagged: EAT: unbounded under shift"
+    clean = judged(folder, check(attack="clean", minus={"method": "none"}, above=-0.9))
+    assert (clean["verdict"], clean["reason"]) == ("holds", "")
+    other = judged(folder, check("at", minus={"method": "none"}, above=0))
+    assert (other["verdict"], other["reason"]) == ("holds", "")
+
+
+def test_a_flagged_method_that_collapses_still_collapses(flagged_folders):
+    entry = check("none", "joint_pair", "f1", minus={"attack": "clean"}, below=-0.1)
+    result = judged(flagged_folders[("none",)], entry)
+    assert (result["verdict"], result["reason"]) == (
+        "holds",
+        "flagged: No defense: unbounded under joint pair",
+    )
+    # A score alone is a value without minus: "low" survives, "high" does not.
+    assert judged(flagged_folders[("none",)], check("none", "shift", below=0.35))["verdict"] == "holds"
+    assert judged(flagged_folders[("eat",)], check("eat", "shift", above=0.1))["verdict"] == "undecided"
+
+
+def test_flags_are_listed_when_another_comparison_decides(flagged_folders):
+    folder = flagged_folders[("eat",)]
+    fails = judged(
+        folder,
+        check(minus={"method": "none"}, above=0),
+        check("at", minus={"method": "none"}, below=0),
+        check("eat", "shift", above=0.1, gate=False),
+    )
+    assert (fails["verdict"], fails["what"].split(" (")[0]) == (
+        "fails",
+        "NMI, worst attack: AT \N{MINUS SIGN} No defense",
+    )
+    assert "EAT: unbounded" in fails["reason"]
+    gone = judged(
+        folder, check(minus={"method": "none"}, above=0), check("trades", minus={"method": "none"}, above=0)
+    )
+    assert gone["verdict"] == "not measured"
+    assert gone["reason"].startswith("missing: TRADES")
+    assert "EAT: unbounded" in gone["reason"]
+    undecided = judged(
+        folder, check(minus={"method": "none"}, below=0.9), check("at", minus={"method": "at"}, above=0)
+    )
+    assert undecided["verdict"] == "undecided"
+    assert undecided["reason"].startswith("these seeds could have shown an effect above 0.000; flagged: EAT")
+    reported = judged(folder, check(minus={"method": "none"}, above=0, gate=False), check("at", above=0.1))
+    assert (reported["verdict"], reported["reason"]) == ("holds", "")
+
+
+def test_the_console_shows_the_flags_of_a_claim_that_holds(flagged_folders):
+    entry = check(minus={"method": "none"}, above=0)
+    result = judged(flagged_folders[("none",)], entry)
+    assert result["verdict"] == "holds"
+    board = {"studies": {"eat": {"study": "eat", "title": "t", "label": "l", "claims": {"T": result}}}}
+    assert "flagged: No defense" in summary(board)[-1]
 
 
 def test_off_diagonal_transfer_is_the_mean_over_pairs(gathered):

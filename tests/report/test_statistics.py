@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gauntlet.report.claims.statistics import Interval, Reach, decide, reach, restricted_mean, t_interval
+from gauntlet.report.claims.statistics import (
+    Interval,
+    Reach,
+    decide,
+    decide_reach,
+    reach,
+    restricted_mean,
+    t_interval,
+)
 
 numbers = st.lists(st.floats(-1, 1), min_size=2, max_size=12)
 
@@ -120,6 +128,66 @@ def test_reach_finds_the_first_round_and_censors_at_the_horizon():
     assert reach([1, 2, 3], [0.9, 0.4, 0.1], 0.5, horizon=3, side="below") == Reach(2, False)
     with pytest.raises(ValueError, match="increase"):
         reach([1, 1], [0, 0], 0.5, horizon=2)
+
+
+def test_a_run_that_stopped_early_is_not_censored_at_the_horizon():
+    with pytest.raises(ValueError, match="ends at round 3, before the horizon 9"):
+        reach([1, 2, 3], [0.1, 0.2, 0.3], 0.5, horizon=9)
+    with pytest.raises(ValueError, match="before the horizon 9"):
+        reach([], [], 0.5, horizon=9)
+    assert reach([1, 2, 3], [0.1, 0.6, 0.3], 0.5, horizon=9) == Reach(2, False)
+
+
+def times(*rounds, horizon=20):
+    return [Reach(min(r, horizon), r > horizon) for r in rounds]
+
+
+NEVER = 99
+
+
+def test_reach_differences_go_through_the_rule():
+    first, second = times(5, 6, 7, 6, NEVER), times(15, 17, 16, 14, NEVER)
+    interval, decision = decide_reach(first, second, "below", 0)
+    assert interval == t_interval([-10, -11, -9, -8, 0])
+    assert decision == decide(interval, "below", 0)
+    assert decision.verdict == "holds"
+    close = times(6, 6, 8, 6, NEVER)
+    assert decide_reach(first, close, "within", 2)[1].verdict == "holds"
+    with pytest.raises(ValueError, match="shorter"):
+        decide_reach(first, second[:3], "within", 2)
+
+
+@pytest.mark.parametrize(
+    ("side", "margin", "verdict"),
+    [
+        ("within", 2, "undecided"),
+        ("below", 2, "undecided"),  # "no slower by 2": the zeros would carry it
+        ("above", -2, "undecided"),
+        ("above", 2, "undecided"),  # nor do they show that it is not slower
+    ],
+)
+def test_pairs_that_are_censored_on_both_sides_prove_nothing(side, margin, verdict):
+    first, second = times(5, 6, NEVER, NEVER, NEVER), times(5, 6, NEVER, NEVER, NEVER)
+    assert decide(t_interval([0] * 5), side, margin).verdict != verdict
+    decision = decide_reach(first, second, side, margin)[1]
+    assert (decision.verdict, decision.smallest) == (verdict, None)
+    assert "3 of 5 pairs" in decision.reason
+
+
+def test_half_is_enough_and_one_censored_side_is_information():
+    first = times(5, 6, NEVER, NEVER)
+    assert decide_reach(first, first, "within", 2)[1].verdict == "undecided"
+    assert decide_reach(first[:3], first[:3], "within", 2)[1].verdict == "holds"
+    # One side reaches it, the other never: the difference is real, and larger than it looks.
+    late, never = times(3, 4, 3, 5), times(NEVER, NEVER, NEVER, NEVER)
+    assert decide_reach(late, never, "below", -5)[1].verdict == "holds"
+    assert decide_reach(late, never, "within", 2)[1].verdict == "fails"
+
+
+def test_censored_pairs_do_not_hide_a_difference():
+    """Zeros only pull the difference towards 0: a verdict away from it stays."""
+    first, second = times(*[5] * 10, *[NEVER] * 10), times(*[15] * 10, *[NEVER] * 10)
+    assert decide_reach(first, second, "below", 0)[1].verdict == "holds"
 
 
 def test_restricted_mean_is_the_area_under_the_survival_curve():

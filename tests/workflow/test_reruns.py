@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from gauntlet import data
+
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 
@@ -103,7 +105,7 @@ def test_two_studies_train_a_shared_model_once(project):
 
 
 def test_a_corrupted_dataset_is_caught(project):
-    images = project.folder / "data/digits/train_images.npy"
+    images = project.folder / data.folder("digits") / "train_images.npy"
     content = bytearray(images.read_bytes())
     content[-1] ^= 1
     images.write_bytes(content)

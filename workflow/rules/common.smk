@@ -36,7 +36,7 @@ CONFIG, PLAN = load()
 # Jobs learn it here and not from their command: where a setting is written must not re-run anything.
 os.environ.update(GAUNTLET_CONFIG=str(CONFIG))
 CELLS = {(cell.name, cell.attack): cell for cell in PLAN.cells()}
-TRAINS = {cell.name: cell for cell in CELLS.values()}
+TRAINS = PLAN.trained()
 
 
 def cell_of(wildcards):
@@ -48,6 +48,12 @@ def cell_of(wildcards):
 def attack_of(wildcards):
     w = wildcards
     return CELLS[f"dml/{w.dataset}/{w.architecture}/{w.model}/seeds-{w.block}", f"attack-{w.attack}"]
+
+
+def surrogate_of(wildcards):
+    """The weights that the sanity suite of an attack job transfers its attack from; none for itself."""
+    surrogate = attack_of(wildcards).surrogate
+    return f"{surrogate.train_folder}/model.safetensors" if surrogate else []
 
 
 def prepared(dataset):

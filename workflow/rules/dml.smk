@@ -30,6 +30,7 @@ rule dml_attack:
     input:
         lambda w: prepared(w.dataset),
         model=rules.dml_train.output.model,
+        surrogate=surrogate_of,
     output:
         multiext(
             "results/dml/{dataset}/{architecture}/{model}/seeds-{block}/attack-{attack}/",

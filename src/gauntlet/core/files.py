@@ -105,7 +105,7 @@ def write_rows(path: str | Path, rows: list[dict[str, Any]], columns: dict[str, 
     Args:
         path: the file.
         rows: each with a value for every column; more keys are left out.
-        columns: name -> Arrow's name of the type, such as "int64", "float64", "string", "bool".
+        columns: name -> Arrow's name of the type, such as "int64", "float64", "str", "bool".
     """
     import pyarrow as pa
 

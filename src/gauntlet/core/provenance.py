@@ -33,10 +33,13 @@ class Recorder:
         step: the step's name, as on the command line (``dml train``).
         config: everything that determined the payload, JSON-ready.
         inputs: files that were read.
+        pin: DVC's pin of the dataset that was read.
     """
 
-    def __init__(self, step: str, config: dict[str, Any], inputs: list[str | Path] = ()):
-        self.step, self.config = step, config
+    def __init__(
+        self, step: str, config: dict[str, Any], inputs: list[str | Path] = (), pin: Path | None = None
+    ):
+        self.step, self.config, self.pin = step, config, pin
         self.inputs = {str(path): sha256_file(path) for path in inputs}
         self.started = time.time()
         self._clock = time.perf_counter()
@@ -49,7 +52,7 @@ class Recorder:
             "config": self.config,
             "inputs": self.inputs,
             "commit": commit(),
-            "data_version": data_version(),
+            "data_version": data_version(self.pin),
             "environment": environment(),
             "host": platform.node(),
             "job": os.environ.get("SLURM_JOB_ID"),
@@ -79,12 +82,11 @@ def commit() -> str:
     return f"{head}+dirty" if changed else head
 
 
-def data_version() -> str | None:
-    """The hash that ``data.dvc`` pins, or None outside a checkout."""
+def data_version(pin: Path | None) -> str | None:
+    """The hash in one of DVC's files, or None where there is no such file."""
     import yaml
 
-    pin = Path("data.dvc")
-    if not pin.is_file():
+    if pin is None or not pin.is_file():
         return None
     return yaml.safe_load(pin.read_text(encoding="utf-8"))["outs"][0]["md5"]
 

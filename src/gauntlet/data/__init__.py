@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gauntlet.data.registry import folder, names
+from gauntlet.data.registry import folder, names, pin
 
 if TYPE_CHECKING:
     from gauntlet.data.dataset import Dataset
 
-__all__ = ["folder", "load", "names"]
+__all__ = ["folder", "load", "names", "pin"]
 
 
 def load(name: str, folder: Path | None = None) -> Dataset:

@@ -137,6 +137,11 @@ class Entry(Strict):
             raise ValueError(f"prepared must name exactly {', '.join(PREPARED)}")
         return self
 
+    @property
+    def pin(self) -> Path:
+        """DVC's pin of the prepared set, relative to the repository's root."""
+        return Path("data.dvc" if self.folder.startswith("data/") else f"{self.folder}.dvc")
+
     def per_class(self, split: str) -> list[int]:
         """Images per class of ``split`` (``train`` or ``test``), in label order."""
         counts = getattr(self.counts, split)
@@ -165,6 +170,11 @@ def entry(name: str) -> Entry:
 def names() -> list[str]:
     """The names of all datasets, sorted."""
     return sorted(load())
+
+
+def pin(name: str) -> Path:
+    """DVC's pin of the prepared set; see ``Entry.pin``."""
+    return entry(name).pin
 
 
 def folder(name: str) -> Path:

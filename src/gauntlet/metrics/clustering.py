@@ -9,14 +9,15 @@ from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_s
 from gauntlet.core.errors import GauntletError
 from gauntlet.metrics import arrays
 
-#: Field conventions: both reference libraries run 20 iterations.
-ITERATIONS, RUNS, SEED = 20, 5, 0
+#: Both reference libraries run 20 iterations. With the seed of k-means, scores of the best of 5 runs still
+#: moved by up to 0.1, those of the best of 50 by 0.01 or less (attacked embeddings of trained networks).
+ITERATIONS, RUNS, SEED = 20, 50, 0
 
 
 def kmeans(embeddings, k: int) -> np.ndarray:
     """(n,) clusters 0..k-1 of (n, D) unit-norm embeddings: Lloyd's k-means on all points.
 
-    20 iterations, best of 5 runs from a fixed seed; the same input gives the same clusters at the same
+    20 iterations, best of 50 runs from a fixed seed; the same input gives the same clusters at the same
     number of faiss threads.
 
     Raises:

@@ -24,11 +24,41 @@ BATCH, NEIGHBOURS = 4096, 2**22
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Scores in [0, 1], and per query whether its nearest neighbour has its class."""
+    """What every query found.
 
-    recall: dict[int, float]
-    map_at_r: float
-    hits: np.ndarray  # (m,) bool
+    Attributes:
+        found: K -> (m,) bool, whether an image of the query's class is among the K nearest.
+        precision: (m,) average precision at R, in [0, 1].
+        counted: (m,) bool, the queries that averages are over: those with another image of their class.
+    """
+
+    found: dict[int, np.ndarray]
+    precision: np.ndarray
+    counted: np.ndarray
+
+    @property
+    def recall(self) -> dict[int, float]:
+        """{K: share of queries with an image of their class among the K nearest}, in [0, 1]."""
+        return {k: float(hits[self.counted].mean()) for k, hits in self.found.items()}
+
+    @property
+    def map_at_r(self) -> float:
+        return float(self.precision[self.counted].mean())
+
+    @property
+    def hits(self) -> np.ndarray:
+        """(m,) bool, whether the nearest neighbour has the query's class."""
+        return self.found[1]
+
+
+def worst(retrievals: Sequence[Retrieval]) -> Retrieval:
+    """What an attacker reaches who picks, query by query, the best of several attacks on the same queries."""
+    first = retrievals[0]
+    return Retrieval(
+        found={k: np.logical_and.reduce([each.found[k] for each in retrievals]) for k in first.found},
+        precision=np.minimum.reduce([each.precision for each in retrievals]),
+        counted=first.counted,
+    )
 
 
 def evaluate(queries, gallery, query_labels, gallery_labels, *, ks=(1, 2, 4, 8), exclude=None) -> Retrieval:
@@ -53,23 +83,20 @@ def evaluate(queries, gallery, query_labels, gallery_labels, *, ks=(1, 2, 4, 8),
     if not counted.any():
         raise GauntletError("no query has another image of its class", remedy="use more images per class")
     deepest = max(*ks, int(matches.max()))
-    found = {k: np.zeros(len(queries), bool) for k in {1, *ks}}
+    found = {k: np.zeros(len(queries), bool) for k in sorted({1, *ks})}
     precision = np.zeros(len(queries))
     for part, ids in _search(queries, gallery, deepest, exclude):
         relevant = (gallery_labels[ids] == query_labels[part, None]) & (ids >= 0)
         for k, hits in found.items():
             hits[part] = relevant[:, :k].any(1)
         precision[part] = _average_precision(relevant, matches[part])
-    return Retrieval(
-        recall={k: float(found[k][counted].mean()) for k in ks},
-        map_at_r=float(precision[counted].mean()),
-        hits=found[1],
-    )
+    return Retrieval(found, precision, counted)
 
 
 def recall_at_k(queries, gallery, query_labels, gallery_labels, ks: Sequence[int], exclude=None):
     """{K: share of queries with an image of their class among the K nearest}; see ``evaluate``."""
-    return evaluate(queries, gallery, query_labels, gallery_labels, ks=ks, exclude=exclude).recall
+    recall = evaluate(queries, gallery, query_labels, gallery_labels, ks=ks, exclude=exclude).recall
+    return {k: recall[k] for k in ks}
 
 
 def map_at_r(queries, gallery, query_labels, gallery_labels, exclude=None) -> float:

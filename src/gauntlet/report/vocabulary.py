@@ -23,11 +23,12 @@ METRICS = {
     "gradient_cosine": "cosine of input gradients",
 }
 
-#: Attacks; ``worst`` is the minimum over the attacks, per metric.
+#: Attacks; ``worst`` is the worst of them, per query for retrieval and per metric for clustering.
 ATTACKS = {
     "clean": "clean",
     "shift": "shift",
     "centre": "centre",
+    "margin": "margin",
     "joint_pair": "joint pair",
     "worst": "worst attack",
 }
@@ -54,6 +55,7 @@ AXES = {
 
 #: Checks of the sanity suite: what each must show.
 CHECKS = {
+    "gradient": "the attack's gradient is the deployed network's",
     "more_steps": "more steps never help the defender",
     "bigger_eps": "a larger budget lowers the metric",
     "unbounded": "an unbounded attack succeeds",

@@ -21,7 +21,7 @@ TIMEOUT = 3600  # seconds per command
 
 def obtain(source: Dvc, entry: Entry, scratch: Path) -> Found:
     """The prepared set, copied below ``scratch``."""
-    pin = Path("data.dvc" if entry.folder.startswith("data/") else f"{entry.folder}.dvc")
+    pin = entry.pin
     if not Path(".dvc").is_dir() or not pin.is_file():
         raise Unavailable(f"there is no {pin} here")
     Path(".dvc/tmp").mkdir(exist_ok=True)

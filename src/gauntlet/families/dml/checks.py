@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gauntlet.attacks.derivative import disagreement
+from gauntlet.attacks.pgd import random_start
+from gauntlet.core.registry import resolve
 from gauntlet.core.seeds import numpy_generator, torch_generator
 from gauntlet.families.dml.target import Target, is_joint
 from gauntlet.metrics import clustering, sanity
@@ -53,7 +56,7 @@ def run(
             images = maker.attack(attack, eps=eps, steps=steps, rows=rows)
         return measure(target, target.embed(images), rows)
 
-    return sanity.suite(
+    checks = sanity.suite(
         score,
         eps=settings.eps,
         steps=settings.steps,
@@ -62,6 +65,17 @@ def run(
         floor=_clustering_floor(target) if joint else _recall_floor(target, rows),
         images=len(rows),
         left=sanity.LEFT if joint else 0.0,
+    )
+    return [_gradient(target, attack, rows), *checks]
+
+
+def _gradient(target: Target, attack: str, rows: Tensor) -> sanity.Check:
+    """Whether the attack's gradient is that of the deployed network, at its random start."""
+    settings, generator = target.settings, torch_generator(target.seed, "sanity", "gradient")
+    method = resolve("attack", attack)(target.clean, target.labels)
+    start = random_start(target.images[rows], settings.eps, generator)
+    return sanity.gradient(
+        disagreement(lambda images: method.objective(target.net(images), rows), start, generator=generator)
     )
 
 

@@ -25,52 +25,12 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256_file, write_rows
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.resume import Resume
+from gauntlet.core.tables import COLUMNS
 from gauntlet.families.dml import checkpoints
-from gauntlet.families.dml.settings import Data, Evaluate, evaluate_methods
+from gauntlet.families.dml.settings import TABLES, Data, Evaluate, evaluate_methods
 from gauntlet.families.dml.split import class_split
 from gauntlet.families.dml.target import Target
 from gauntlet.families.dml.trial import Trial
-
-#: The tables and their columns.
-TABLES = {
-    "scores": {
-        "seed": "int64",
-        "suite": "string",
-        "attack": "string",
-        "eps": "float64",
-        "steps": "int64",
-        "fraction": "float64",
-        "view": "string",
-        "detail": "string",
-        "metric": "string",
-        "value": "float64",
-    },
-    "examples": {
-        "seed": "int64",
-        "attack": "string",
-        "index": "int64",
-        "label": "int64",
-        "hit": "bool",
-        "cluster": "int64",
-    },
-    "projections": {
-        "seed": "int64",
-        "attack": "string",
-        "index": "int64",
-        "label": "int64",
-        "x": "float64",
-        "y": "float64",
-    },
-    "sanity": {
-        "seed": "int64",
-        "attack": "string",
-        "check": "string",
-        "metric": "string",
-        "value": "float64",
-        "bound": "float64",
-        "passed": "bool",
-    },
-}
 
 
 def run(
@@ -82,6 +42,7 @@ def run(
     device: torch.device | str,
     data_folder: Path | None = None,
     state: Path | None = None,
+    surrogate: Path | None = None,
 ) -> None:
     """Measure all seeds; write ``out/{scores,examples,projections,sanity}.parquet`` with sidecars.
 
@@ -94,15 +55,20 @@ def run(
         device: where to attack.
         data_folder: the prepared dataset's own folder; the registry's when None.
         state: folder of the resume state; None keeps none. A killed job goes on with the next seed.
+        surrogate: weights of the same seeds' undefended networks, on which the sanity suite makes its
+            transfer examples; None makes them on the pixels.
 
     Raises:
         GauntletError: bad settings, unknown attack, absent or damaged weights, embeddings not finite.
     """
     settings = parse(Evaluate, evaluate, file="evaluate")
     model, out = Path(model), Path(out)
-    if not model.is_file():
-        raise GauntletError("no such file", file=model, remedy="train the model first")
-    recorder = Recorder("dml evaluate", {"identity": identity, "evaluate": evaluate, "seeds": seeds}, [model])
+    weights = [Path(path) for path in (model, surrogate) if path is not None]
+    for path in weights:
+        if not path.is_file():
+            raise GauntletError("no such file", file=path, remedy="train the model first")
+    config = {"identity": identity, "evaluate": evaluate, "seeds": seeds}
+    recorder = Recorder("dml evaluate", config, weights, pin=data.pin(identity["dataset"]))
     device = torch.device(device)
     faiss.omp_set_num_threads(torch.get_num_threads())
     digest = code_digest(__name__, methods=evaluate_methods(identity, evaluate))
@@ -110,35 +76,36 @@ def run(
         "identity": identity,
         "evaluate": evaluate,
         "seeds": seeds,
-        "model": sha256_file(model),
+        "weights": [sha256_file(path) for path in weights],
         "code": digest,
     }
     dataset = data.load(identity["dataset"], data_folder)
     architecture = identity["architecture"]
     channels, size = dataset.test.images.shape[1:3]
 
-    def network(seed: int):
-        return checkpoints.load(model, seed, architecture, channels, size, device)
+    def network(path: Path, seed: int):
+        return checkpoints.load(path, seed, architecture, channels, size, device)
 
     done: dict[str, dict[str, Any]] = {}
     path = None if state is None else Path(state) / f"evaluate-{out.name}.state"
     with Resume(path, key, every=0.0) as resume:
         done.update((resume.load() or {}).get("done", {}))
-        for position, seed in enumerate(seeds):
+        for seed in seeds:
             if str(seed) not in done:
                 split = class_split(dataset, Data(**identity["data"]), seed, settings.test_per_class)
                 images = split.pixels(torch.from_numpy(np.asarray(split.test_images)).to(device))
                 labels = torch.from_numpy(split.test_labels).to(device)
-                target = Target(network(seed), images, labels, settings, seed)
-                source = network(seeds[(position + 1) % len(seeds)]) if len(seeds) > 1 else None
+                target = Target(network(model, seed), images, labels, settings, seed)
+                source = None if surrogate is None else network(surrogate, seed)
                 done[str(seed)] = Trial(target, split.test_index, source).measure()
             resume.checkpoint(lambda: {"done": done})
-    # Forward-backward passes over all members, as training counts them.
-    passes = settings.steps * settings.restarts * identity["method"]["members"]
-    print(f"every headline attack: {passes} forward-backward passes per image", file=sys.stderr)
-    for name, columns in TABLES.items():
+    # Forward-backward passes over all members, as training counts them: choosing a restart costs half of one.
+    choice = 0.5 if settings.restarts > 1 else 0
+    passes = (settings.steps + choice) * settings.restarts * identity["method"]["members"]
+    print(f"every headline attack: {passes:g} forward-backward passes per image", file=sys.stderr)
+    for name in TABLES:
         rows = [row for seed in seeds for row in done[str(seed)][name]]
-        write_rows(out / f"{name}.parquet", rows, columns)
+        write_rows(out / f"{name}.parquet", rows, COLUMNS[name])
     recorder.write(
         *(out / f"{name}.parquet" for name in TABLES),
         device=describe(device),

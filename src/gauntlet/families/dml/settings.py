@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 from gauntlet.core.config import Strict
 
 #: What an attack job writes (the formats: docs/measurements.md).
-MEASUREMENTS = ("scores.parquet", "examples.parquet", "projections.parquet", "sanity.parquet")
+#: The tables (``core.tables``) of an attack job, and their files.
+TABLES = ("scores", "examples", "projections", "sanity")
+MEASUREMENTS = tuple(f"{name}.parquet" for name in TABLES)
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, strict=False)]
@@ -84,6 +86,12 @@ def train_methods(identity: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 def evaluate_methods(identity: dict[str, Any], evaluate: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """The registered methods (kind, name) that an evaluation uses."""
     return (("model", identity["architecture"]), *(("attack", name) for name in evaluate["attacks"]))
+
+
+def surrogate(identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The undefended network of the same setting, which attacks are transferred from; None for itself."""
+    method = Method(defense="none").model_dump(mode="json")
+    return None if identity["method"] == method else {**identity, "method": method}
 
 
 def model_label(method: dict[str, Any]) -> str:

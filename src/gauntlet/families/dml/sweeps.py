@@ -1,6 +1,6 @@
 """Sweeps of the budget, the steps and the perturbed fraction, and transfer between ensemble members.
 
-Each is a list of rows (dicts) of the table of scores; ``value`` rows come from ``evaluate.score_rows``.
+Each yields points: the setting, and ``scores`` by metric.
 """
 
 from __future__ import annotations

@@ -22,14 +22,13 @@ from gauntlet.core.provenance import Recorder
 from gauntlet.core.registry import resolve
 from gauntlet.core.resume import Resume
 from gauntlet.core.seeds import torch_generator
+from gauntlet.core.tables import COLUMNS
 from gauntlet.defenses.base import Batch, Defense, Member, Setting
 from gauntlet.families.dml import checkpoints, samplers
 from gauntlet.families.dml.settings import Data, Method, Train
 from gauntlet.families.dml.split import ClassSplit, class_split
 from gauntlet.models import build
 from gauntlet.models.adam import Adam
-
-COLUMNS = {"seed": "int64", "epoch": "int64", "member": "int64", "loss": "float64", "passes": "float64"}
 
 
 class Identity(Strict):
@@ -68,7 +67,9 @@ def run(
         GauntletError: bad identity; unknown dataset, architecture or defense; a loss that is not finite.
     """
     what = parse(Identity, identity, file="identity")
-    recorder = Recorder("dml train", {"identity": identity, "seeds": seeds})
+    recorder = Recorder(
+        "dml train", {"identity": identity, "seeds": seeds}, pin=data.pin(identity["dataset"])
+    )
     every = float(os.environ.get("GAUNTLET_STATE_SECONDS", "20")) if every is None else every
     device = torch.device(device)
     digest = code_digest(
@@ -88,7 +89,7 @@ def run(
         resumes.append(resume)
     out = Path(out)
     checkpoints.save(out / "model.safetensors", weights)
-    write_rows(out / "training.parquet", rows, COLUMNS)
+    write_rows(out / "training.parquet", rows, COLUMNS["training"])
     recorder.write(
         out / "model.safetensors",
         out / "training.parquet",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
 from gauntlet.families.dml import checks, projection, sweeps
+from gauntlet.families.dml.settings import TABLES
 from gauntlet.families.dml.target import Target, retrieval_scores
-from gauntlet.metrics import clustering
-
-NAMES = ("scores", "examples", "projections", "sanity")
+from gauntlet.metrics import clustering, retrieval
 
 
 class Trial:
@@ -28,7 +28,7 @@ class Trial:
     def __init__(self, target: Target, index: np.ndarray, source):
         self.target, self.index, self.source = target, index, source
         self.settings, self.seed = target.settings, target.seed
-        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in NAMES}
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
         nets = list(getattr(target.net, "members", [target.net]))
         self.members = [
             Target(net, target.images, target.labels, target.settings, target.seed)
@@ -48,36 +48,37 @@ class Trial:
         return {**self.rows, "seconds": seconds}
 
     def attacks(self) -> None:
-        """Suite ``main``: clean, every headline attack, and per metric the worst of them."""
+        """Suite ``main``: clean, every headline attack, and the worst of them.
+
+        The attacker knows the outcome of every attack: the worst is chosen query by query for retrieval,
+        whose queries are scored one by one, and per metric for clustering, which is scored as a set.
+        """
         settings, target = self.settings, self.target
-        self.embeddings = {"clean": target.clean}
-        worst: dict[tuple[str, str], float] = {}
+        views = {"ensemble": [target], **({"member": self.members} if self.members else {})}
+        outcomes = {view: [[] for _ in targets] for view, targets in views.items()}
+        self.embeddings = {}
         for attack in ["clean", *settings.attacks]:
             clean = attack == "clean"
             budget = (0.0, 0, 0.0) if clean else (settings.eps, settings.steps, 1.0)
             images = target.images if clean else target.attack(attack)
-            self.embeddings[attack] = target.clean if clean else target.embed(images)
-            scores = self.score(attack)
-            views = {"ensemble": scores}
-            if self.members:
-                alone = [full(member, member.embed(images)) for member in self.members]
-                views["member"] = {
-                    metric: float(np.mean([scores[metric] for scores in alone])) for metric in alone[0]
-                }
-            for view, values in views.items():
-                self.add(values, "main", attack, *budget, view=view)
-                if not clean:
-                    for metric, value in values.items():
-                        worst[view, metric] = min(value, worst.get((view, metric), value))
-            shown = " ".join(f"{metric} {scores[metric]:.3f}" for metric in ("nmi", "f1"))
-            print(f"seed {self.seed} {attack} recall {first(scores):.3f} {shown}", file=sys.stderr)
-        for (view, metric), value in worst.items():
-            self.add({metric: value}, "main", "worst", settings.eps, settings.steps, 1.0, view=view)
+            for view, targets in views.items():
+                for victim, outcome in zip(targets, outcomes[view], strict=True):
+                    embeddings = victim.clean if clean else victim.embed(images)
+                    outcome.append(Outcome(victim, embeddings))
+                    if victim is target:
+                        self.embeddings[attack] = embeddings
+                scores = mean(outcome[-1].scores for outcome in outcomes[view])
+                self.add(scores, "main", attack, *budget, view)
+            latest = outcomes["ensemble"][0][-1]
+            self.example(attack, latest)
+            shown = " ".join(f"{metric} {latest.scores[metric]:.3f}" for metric in ("recall@1", "nmi", "f1"))
+            print(f"seed {self.seed} {attack} {shown}", file=sys.stderr)
+        for view, found in outcomes.items():
+            scores = mean(worst(attacked) for _, *attacked in found)
+            self.add(scores, "main", "worst", settings.eps, settings.steps, 1.0, view)
 
-    def score(self, attack: str) -> dict[str, float]:
-        """All scores under one attack; keeps the outcome of every image."""
-        target, embeddings = self.target, self.embeddings[attack]
-        found, clusters = target.retrieve(embeddings), target.cluster(embeddings)
+    def example(self, attack: str, outcome: Outcome) -> None:
+        """Keep what became of every image."""
         self.rows["examples"] += [
             {
                 "seed": self.seed,
@@ -88,15 +89,14 @@ class Trial:
                 "cluster": int(cluster),
             }
             for index, label, hit, cluster in zip(
-                self.index, target.classes, found.hits, clusters, strict=True
+                self.index, self.target.classes, outcome.retrieval.hits, outcome.clusters, strict=True
             )
         ]
-        return {**retrieval_scores(found), **clustering.scores(target.classes, clusters)}
 
     def sweeps(self) -> None:
         target, attack = self.target, self.settings.sweep_attack
         headline = self.embeddings[attack]
-        points = [*sweeps.budgets(target, lambda e: full(target, e), headline)]
+        points = [*sweeps.budgets(target, lambda e: Outcome(target, e).scores, headline)]
         points += sweeps.fractions(target, headline)
         if self.members and self.settings.transfer:
             points += sweeps.transfer(target, self.members)
@@ -145,11 +145,26 @@ class Trial:
             )
 
 
-def full(target: Target, embeddings: torch.Tensor) -> dict[str, float]:
-    """All scores of the embeddings of all perturbed images."""
-    found = retrieval_scores(target.retrieve(embeddings))
-    return {**found, **clustering.scores(target.classes, target.cluster(embeddings))}
+class Outcome:
+    """What perturbed images do to one network: retrieval, clusters and ``scores`` by metric."""
+
+    def __init__(self, target: Target, embeddings: torch.Tensor):
+        self.retrieval, self.clusters = target.retrieve(embeddings), target.cluster(embeddings)
+        self.clustering = clustering.scores(target.classes, self.clusters)
+
+    @property
+    def scores(self) -> dict[str, float]:
+        return {**retrieval_scores(self.retrieval), **self.clustering}
 
 
-def first(scores: dict[str, float]) -> float:
-    return next(iter(scores.values()))
+def worst(outcomes: list[Outcome]) -> dict[str, float]:
+    """The scores that the best choice among several attacks leaves."""
+    together = retrieval.worst([outcome.retrieval for outcome in outcomes])
+    names = outcomes[0].clustering
+    lowest = {name: min(outcome.clustering[name] for outcome in outcomes) for name in names}
+    return {**retrieval_scores(together), **lowest}
+
+
+def mean(scores: Iterable[dict[str, float]]) -> dict[str, float]:
+    scores = list(scores)
+    return {name: float(np.mean([each[name] for each in scores])) for name in scores[0]}

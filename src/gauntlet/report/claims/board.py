@@ -36,7 +36,7 @@ def summary(claims: dict[str, Any]) -> list[str]:
         for key, claim in entry["claims"].items():
             head = f"  {key:<8} {claim['verdict']:<12} {numbers(claim):<46}"
             lines.append(f"{head} {claim['statement']}")
-            if claim["reason"] and claim["verdict"] != HOLDS:
+            if claim["reason"] and (claim["verdict"] != HOLDS or claim["flagged"]):
                 lines.append(f"  {'':<8} {'':<12} {claim['reason']}")
     return lines
 

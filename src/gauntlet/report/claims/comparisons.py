@@ -72,7 +72,8 @@ def _subtracted(minus: Minus, value: Selection, method: str, attack: str | None)
 def per_seed(scores, selection: Selection):
     """The selected values of one block: pandas Series seed -> value, empty when not measured.
 
-    ``detail: off_diagonal`` (``diagonal``) is the mean over the transfers ``i->j`` with i != j (i = j).
+    ``detail: off_diagonal`` (``diagonal``) is the mean over the transfers ``i->j`` with i != j (i = j), and
+    ``gap`` the first less the second: what an attack loses when it is transferred.
 
     Raises:
         ValueError: more than one row per seed; names the columns that differ.
@@ -89,11 +90,11 @@ def per_seed(scores, selection: Selection):
     for key in ("eps", "steps", "fraction"):
         if (wanted := getattr(selection, key)) is not None:
             rows = rows[(rows[key] - wanted).abs() < 1e-9]
-    if selection.detail in ("off_diagonal", "diagonal"):
-        same = rows["detail"].map(lambda pair: len(set(pair.split("->"))) == 1).astype(bool)
-        rows = rows[same if selection.detail == "diagonal" else ~same]
+    if selection.detail in ("off_diagonal", "diagonal", "gap"):
         _one_row(rows, ["seed", "detail"])
-        return rows.groupby("seed")["value"].mean()
+        same = rows["detail"].map(lambda pair: len(set(pair.split("->"))) == 1).astype(bool)
+        own, others = (rows[chosen].groupby("seed")["value"].mean() for chosen in (same, ~same))
+        return {"diagonal": own, "off_diagonal": others, "gap": others - own}[selection.detail]
     if selection.detail:
         rows = rows[rows["detail"] == selection.detail]
     _one_row(rows, ["seed"])

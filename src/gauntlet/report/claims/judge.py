@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gauntlet.core.blocks import seeds_of
 from gauntlet.core.errors import GauntletError
 from gauntlet.report.claims.comparisons import Comparison, Selection, expand, per_seed
 from gauntlet.report.claims.model import Check, Claim
@@ -155,22 +156,20 @@ class _Block:
         interval = t_interval(effects.tolist())
         bound = comparison.check.is_
         decision = decide(interval, bound.side, bound.margin)
-        flagged = self._flags(sides)
-        verdict = decision.verdict
-        if verdict == HOLDS and flagged:
-            verdict = UNDECIDED
+        flags = [self._flags(side) for side in sides]
+        flagged = _unique(flag for of_side in flags for flag in of_side)
+        doubted = decision.verdict in _doubtful(bound.side, *map(bool, flags))
         return self._entry(
             comparison,
-            verdict=verdict,
+            verdict=UNDECIDED if doubted else decision.verdict,
             effect=interval.mean,
             ci=None if interval.half_width is None else [interval.low, interval.high],
             smallest_effect=decision.smallest,
             seeds=interval.n,
             effects={str(seed): value for seed, value in effects.items()},
             flagged=flagged,
-            reason=f"flagged: {', '.join(flagged)}"
-            if verdict == UNDECIDED and flagged and decision.verdict == HOLDS
-            else decision.reason,
+            doubted=doubted,
+            reason=f"flagged: {', '.join(flagged)}" if doubted else decision.reason,
         )
 
     def _missing(self, sides: list[Selection], series: list) -> list[str]:
@@ -200,20 +199,17 @@ class _Block:
         blocks = [str(hole.get("block", "")) for hole in self.holes if hole["method"] == method]
         return {seed for block in blocks for seed in seeds_of(block)}
 
-    def _flags(self, sides: list[Selection]) -> list[str]:
-        """Failed sanity checks that bear on these numbers; a clean score has none."""
-        flags = []
-        for side in sides:
-            if side.attack == "clean":
-                continue
-            rows = self.sanity[(self.sanity["method"] == side.method) & ~self.sanity["passed"]]
-            if side.attack not in (None, "worst"):
-                rows = rows[rows["attack"].isin([side.attack, ""])]
-            flags += [
-                f"{self.study.label(side.method)}: {check} under {attack_label(attack) or 'any attack'}"
-                for check, attack in sorted(set(zip(rows["check"], rows["attack"], strict=True)))
-            ]
-        return _unique(flags)
+    def _flags(self, side: Selection) -> list[str]:
+        """Failed sanity checks that bear on this number; a clean score has none."""
+        if side.attack == "clean":
+            return []
+        rows = self.sanity[(self.sanity["method"] == side.method) & ~self.sanity["passed"]]
+        if side.attack not in (None, "worst"):
+            rows = rows[rows["attack"].isin([side.attack, ""])]
+        return [
+            f"{self.study.label(side.method)}: {check} under {attack_label(attack) or 'any attack'}"
+            for check, attack in sorted(set(zip(rows["check"], rows["attack"], strict=True)))
+        ]
 
     def _entry(self, comparison: Comparison, **judged: Any) -> dict[str, Any]:
         where = block_label(self.dataset, self.architecture)
@@ -238,9 +234,19 @@ class _Block:
             "seeds": 0,
             "effects": {},
             "flagged": [],
+            "doubted": False,
             "reason": "",
             **judged,
         }
+
+
+def _doubtful(side: str, value_flagged: bool, minus_flagged: bool = False) -> set[str]:
+    """The verdicts that a flag takes away. A flagged attack may be too weak, so the true score may be
+    lower: the true effect may be smaller when ``value`` is flagged, and larger when ``minus`` is."""
+    if side == "within":  # an effect that is too large can make or break a tie
+        return {HOLDS, FAILS} if value_flagged or minus_flagged else set()
+    needs_large, needs_small = (HOLDS, FAILS) if side == "above" else (FAILS, HOLDS)
+    return ({needs_large} if value_flagged else set()) | ({needs_small} if minus_flagged else set())
 
 
 def describe(comparison: Comparison, study: Study) -> str:
@@ -305,28 +311,20 @@ def _room(detail: dict[str, Any]) -> float:
 
 
 def _reason(verdict: str, missing: list[str], flagged: list[str], deciding: dict | None) -> str:
-    if verdict == NOT_MEASURED:
-        return f"missing: {'; '.join(missing)}"
-    if verdict != UNDECIDED or not deciding:
-        return deciding["reason"] if deciding else ""
-    side, smallest = deciding["side"], deciding["smallest_effect"]
-    if smallest is None or deciding["reason"].startswith("flagged"):
-        parts = [deciding["reason"]]
-    elif side == "within":
-        parts = [f"these seeds could have shown a tie within {smallest:.3f}"]
-    else:
-        parts = [f"these seeds could have shown an effect {side} {smallest:.3f}"]
-    if flagged and not parts[0].startswith("flagged"):
+    parts = [f"missing: {'; '.join(missing)}"] if verdict == NOT_MEASURED else []
+    if deciding and not deciding["doubted"]:  # the flags say why it is doubted
+        parts.append(_could_have_shown(deciding) if verdict == UNDECIDED else deciding["reason"])
+    if flagged:  # whatever the verdict: the reader should know
         parts.append(f"flagged: {', '.join(flagged)}")
-    return "; ".join(parts)
+    return "; ".join(part for part in parts if part)
 
 
-def seeds_of(block: str) -> list[int]:
-    """Seeds of a block: ``"0-4"`` -> 0..4, ``"3"`` -> 3, ``""`` -> none."""
-    if not block:
-        return []
-    first, _, last = block.partition("-")
-    return list(range(int(first), int(last or first) + 1))
+def _could_have_shown(detail: dict[str, Any]) -> str:
+    side, smallest = detail["side"], detail["smallest_effect"]
+    if smallest is None:
+        return detail["reason"]
+    effect = "a tie within" if side == "within" else f"an effect {side}"
+    return f"these seeds could have shown {effect} {smallest:.3f}"
 
 
 def _where(table, values: dict[str, str]):

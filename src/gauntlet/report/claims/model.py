@@ -55,7 +55,9 @@ class Value(Strict):
     attack: Names | None = Field(None, description="an attack, clean or worst; in other suites all if absent")
     suite: str = Field("main", description="main, eps, steps, fraction or transfer")
     view: Literal["ensemble", "member"] = "ensemble"
-    detail: str = Field("", description="suite transfer: i->j, or the mean over off_diagonal or diagonal")
+    detail: str = Field(
+        "", description="suite transfer: i->j, or the mean over off_diagonal or diagonal, or their gap"
+    )
     eps: float | None = None
     steps: int | None = None
     fraction: float | None = None

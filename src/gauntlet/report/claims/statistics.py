@@ -103,14 +103,15 @@ def reach(
     """First round at which ``curve`` is at or above (``below``: at or under) ``level``.
 
     A curve that does not reach it by the horizon counts as ``horizon``, marked censored: the mean of
-    such times is the restricted mean time (RMST), and paired differences of it go through
-    ``t_interval`` like any other effect. It understates differences among runs that are censored.
+    such times is the restricted mean time (RMST). It understates differences among runs that are
+    censored; ``decide_reach`` judges paired differences with that in mind.
 
     Args:
         rounds: (m,) increasing; curve: (m,); horizon: the last round that every run was given.
 
     Raises:
-        ValueError: the rounds do not increase, or the lengths differ.
+        ValueError: the rounds do not increase, the lengths differ, or the curve ends before the horizon
+            without reaching the level: nobody knows whether it would have.
     """
     if len(rounds) != len(curve) or any(b <= a for a, b in pairwise(rounds)):
         raise ValueError("rounds must increase and match the curve")
@@ -119,9 +120,37 @@ def reach(
             break
         if value >= level if side == "above" else value <= level:
             return Reach(float(at), False)
+    last = rounds[-1] if len(rounds) else 0
+    if last < horizon:
+        raise ValueError(
+            f"the curve ends at round {last:g}, before the horizon {horizon:g}, short of the level"
+        )
     return Reach(float(horizon), True)
 
 
 def restricted_mean(times: Sequence[Reach]) -> tuple[Interval, int]:
     """Restricted mean of rounds to reach with its interval, and how many runs were censored."""
     return t_interval([time.rounds for time in times]), sum(time.censored for time in times)
+
+
+def decide_reach(
+    first: Sequence[Reach], second: Sequence[Reach], side: str, margin: float
+) -> tuple[Interval, Decision]:
+    """The rule on the paired differences ``first - second`` of rounds to reach, one pair per seed.
+
+    A pair that is censored on both sides counts as a difference of 0 whatever the truth is. Where at
+    least half are, a tie is undecided, and so is any other verdict that a difference of 0 would get
+    ("no slower by m": ``below: m``).
+
+    Raises:
+        ValueError: no pairs, or the lengths differ.
+    """
+    pairs = list(zip(first, second, strict=True))
+    interval = t_interval([a.rounds - b.rounds for a, b in pairs])
+    decision = decide(interval, side, margin)
+    neither = sum(a.censored and b.censored for a, b in pairs)
+    of_zero = decide(Interval(0.0, 0.0, 3), side, margin).verdict
+    if 2 * neither >= len(pairs) and (side == "within" or decision.verdict == of_zero != "undecided"):
+        reason = f"in {neither} of {len(pairs)} pairs neither side reached the level"
+        decision = Decision("undecided", None, reason)
+    return interval, decision
