@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "config", "workflow", "profiles", "slurm", "src", "data.dvc", "published", "docs")
+COPIED = ("Snakefile", "config", "envs", "workflow", "profiles", "slurm", "src", "data.dvc", "published", "docs")
 
 
 class Project:
@@ -48,7 +48,7 @@ class Project:
     def snakemake(
         self, *arguments: str, config: str = "config/smoke.yaml", **options
     ) -> subprocess.CompletedProcess:
-        return self.run("snakemake", "--cores", "2", "--configfile", config, *arguments, **options)
+        return self.run("snakemake", "--configfile", config, "--cores", "2", *arguments, **options)
 
     def planned(self, *arguments: str, config: str = "config/smoke.yaml") -> dict[str, int]:
         """Rule -> number of jobs that a dry run announces; empty when there is nothing to be done."""

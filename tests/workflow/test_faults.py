@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
             ["config/bad.yaml: studies.eat.grids.0.dataset", "did you mean 'digits'"],
         ),
         ("architectures: [conv]", "architectures: [cnv]", ["architectures.0", "did you mean 'conv'"]),
-        ("[shift, joint_pair]", "[shift, joint_pear]", ["evaluate", "joint_pair"]),
+        ("margin, joint_pair]", "margin, joint_pear]", ["evaluate", "joint_pair"]),
         ("epochs: 2", "epoch: 2", ["studies.eat.grids.0.train.epochs", "Field required"]),
         ("epochs: 2", "epochs: 2, epochz: 2", ["train.epochz", "did you mean 'epochs'"]),
         ("epochs: 2", "epochs: two", ["train.epochs", "valid integer", "'two'"]),
@@ -121,7 +121,7 @@ def test_kill_and_resume_gives_the_same_bytes(fresh, tmp_path):
     weights = next(calm.folder.glob("results/dml/**/model.safetensors")).relative_to(calm.folder)
 
     environment = killed.environment(GAUNTLET_STATE_SECONDS="0.2")
-    command = ["snakemake", "--cores", "2", "--configfile", "config/smoke.yaml", "models"]
+    command = ["snakemake", "--configfile", "config/smoke.yaml", "--cores", "2", "models"]
     run = subprocess.Popen(
         command, cwd=killed.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -62,6 +62,7 @@ class Evaluate(Strict):
     steps: Positive
     restarts: Positive = 1
     recall: list[Positive] = [1, 2, 4, 8]
+    kmeans_runs: Positive = Field(50, description="random starts of k-means; the best run is scored")
     sweep_attack: str = Field("joint_pair", description="the attack of the sweeps")
     eps_sweep: list[Pixel] = []
     steps_sweep: list[Positive] = []

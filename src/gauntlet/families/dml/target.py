@@ -85,7 +85,7 @@ class Target:
 
     def cluster(self, embeddings: Tensor) -> np.ndarray:
         """(n,) k-means clusters of all images, as many as there are classes."""
-        return clustering.kmeans(embeddings, len(np.unique(self.classes)))
+        return clustering.kmeans(embeddings, len(np.unique(self.classes)), self.settings.kmeans_runs)
 
 
 def is_joint(attack: str) -> bool:
