@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "config", "envs", "workflow", "profiles", "slurm", "src", "data.dvc", "published", "docs")
+COPIED = (
+    *("Snakefile", "config", "envs", "workflow", "profiles", "slurm"),
+    *("src", "data.dvc", "published", "docs"),
+)
 
 
 class Project:
