@@ -63,13 +63,11 @@ class Trial:
             images = target.images if clean else target.attack(attack)
             for view, targets in views.items():
                 for victim, outcome in zip(targets, outcomes[view], strict=True):
-                    embeddings = victim.clean if clean else victim.embed(images)
-                    outcome.append(Outcome(victim, embeddings))
-                    if victim is target:
-                        self.embeddings[attack] = embeddings
+                    outcome.append(Outcome(victim, victim.clean if clean else victim.embed(images)))
                 scores = mean(outcome[-1].scores for outcome in outcomes[view])
                 self.add(scores, "main", attack, *budget, view)
             latest = outcomes["ensemble"][0][-1]
+            self.embeddings[attack] = latest.embeddings
             self.example(attack, latest)
             shown = " ".join(f"{metric} {latest.scores[metric]:.3f}" for metric in ("recall@1", "nmi", "f1"))
             print(f"seed {self.seed} {attack} {shown}", file=sys.stderr)
@@ -149,6 +147,7 @@ class Outcome:
     """What perturbed images do to one network: retrieval, clusters and ``scores`` by metric."""
 
     def __init__(self, target: Target, embeddings: torch.Tensor):
+        self.embeddings = embeddings
         self.retrieval, self.clusters = target.retrieve(embeddings), target.cluster(embeddings)
         self.clustering = clustering.scores(target.classes, self.clusters)
 
