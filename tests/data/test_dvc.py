@@ -108,6 +108,13 @@ def test_a_rebuilt_set_is_what_is_pinned(upstream, tmp_path):
         fetch.obtain(only("wheel"), folder / path)
     dvc("commit", "-q", cwd=folder)
     clean(folder)
+    # and so any author can fill a new remote from it
+    store = tmp_path / "another"
+    dvc("remote", "add", "-q", "--default", "--local", "store", str(store), cwd=folder)
+    dvc("push", "-q", cwd=folder)
+    pulled = clone(repo, tmp_path / "pulled", store)
+    dvc("pull", "-q", cwd=pulled)
+    assert all(prepared.hashes(pulled / path) == PINS for path in FOLDERS)
 
 
 @pytest.mark.parametrize("path", FOLDERS)

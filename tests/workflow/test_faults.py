@@ -118,21 +118,21 @@ def test_kill_and_resume_gives_the_same_bytes(fresh, tmp_path):
             "config/smoke.yaml", "architectures: [conv]", "architectures: [conv]\n        methods: [at]"
         )
     calm.snakemake("models")
-    weights = next(calm.folder.glob("results/dml/**/model.safetensors")).relative_to(calm.folder)
+    weights = next(calm.folder.glob("results/dml/**/at-*/**/model.safetensors")).relative_to(calm.folder)
 
     environment = killed.environment(GAUNTLET_STATE_SECONDS="0.2")
     command = ["snakemake", "--configfile", "config/smoke.yaml", "--cores", "2", "models"]
     run = subprocess.Popen(
         command, cwd=killed.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    state = _wait_for(lambda: next(killed.folder.glob(".gauntlet/state/**/seed-0.state"), None))
-    os.kill(_process_of(killed.folder), signal.SIGKILL)
+    state = _wait_for(lambda: next(killed.folder.glob(".gauntlet/state/**/at-*/**/seed-0.state"), None))
+    os.kill(_training(killed.folder, "at-"), signal.SIGKILL)
     assert run.wait(timeout=120) != 0
     assert state.is_file()
     assert not (killed.folder / weights).exists()
 
     killed.snakemake("models")
-    log = next(killed.folder.glob("logs/dml/**/train.log")).read_text()
+    log = next(killed.folder.glob("logs/dml/**/at-*/**/train.log")).read_text()
     assert "resuming from" in log
     assert (killed.folder / weights).read_bytes() == (calm.folder / weights).read_bytes()
     curve = weights.with_name("training.parquet")
@@ -148,8 +148,8 @@ def _wait_for(condition, seconds=120):
     raise AssertionError("waited in vain")
 
 
-def _process_of(folder: Path) -> int:
-    """The training process that works in ``folder``."""
+def _training(folder: Path, model: str) -> int:
+    """The process that trains a model of this name in ``folder``."""
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
