@@ -154,11 +154,8 @@ def _training(folder: Path, model: str) -> int:
         if process.name.isdigit():
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                if (
-                    os.readlink(process / "cwd") == str(folder)
-                    and words[1].endswith(b"/gauntlet")
-                    and b"train" in words
-                ):
+                here = os.readlink(process / "cwd") == str(folder) and words[1].endswith(b"/gauntlet")
+                if here and b"train" in words and any(f"/{model}".encode() in word for word in words):
                     return int(process.name)
             except (OSError, IndexError):
                 continue
