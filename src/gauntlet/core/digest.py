@@ -15,6 +15,7 @@ from pathlib import Path
 from gauntlet.core.registry import PACKAGE, module_path
 
 
+@cache
 def code_digest(*modules: str, methods: tuple[tuple[str, str], ...] = ()) -> str:
     """Digest (16 hex digits) of dotted ``modules`` and registered ``methods`` (kind, name)."""
     roots = [_file(module) for module in modules] + [module_path(*method) for method in methods]
