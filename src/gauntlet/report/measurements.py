@@ -91,3 +91,10 @@ def read(folder: str | Path) -> Measurements:
                 remedy="restore it (git checkout, for published/), or run the gather step again",
             )
     return Measurements(folder, manifest)
+
+
+def where(frame, **values):
+    """The rows whose columns have these values."""
+    for column, value in values.items():
+        frame = frame[frame[column] == value]
+    return frame

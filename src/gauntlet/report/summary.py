@@ -29,13 +29,6 @@ def summarise(rows, by: Sequence[str], value: str = "value"):
     return pd.DataFrame(found, columns=[*by, "mean", "low", "high", "half_width", "seeds"])
 
 
-def where(frame, **values):
-    """The rows whose columns have these values."""
-    for column, value in values.items():
-        frame = frame[frame[column] == value]
-    return frame
-
-
 def blocks(frame) -> list[tuple[str, str]]:
     """The (dataset, architecture) pairs of ``frame`` in order of appearance."""
     return list(frame[BLOCK].drop_duplicates().itertuples(index=False, name=None))

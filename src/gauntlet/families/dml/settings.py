@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 
 from gauntlet.core.config import Strict
 
-#: What an attack job writes (the formats: docs/measurements.md).
-#: The tables (``core.tables``) of an attack job, and their files.
+#: The tables (``core.tables``) that an attack job writes, and their files.
 TABLES = ("scores", "examples", "projections", "sanity")
 MEASUREMENTS = tuple(f"{name}.parquet" for name in TABLES)
 

@@ -13,7 +13,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.report.claims.comparisons import Comparison, Selection, expand, per_seed
 from gauntlet.report.claims.model import Check, Claim
 from gauntlet.report.claims.statistics import decide, t_interval
-from gauntlet.report.measurements import Measurements, read
+from gauntlet.report.measurements import Measurements, read, where
 from gauntlet.report.study import Study, load
 from gauntlet.report.vocabulary import attack_label, block_label, metric_label, scale_label
 
@@ -125,8 +125,8 @@ class _Block:
         self.study, self.scale = study, measurements.scale
         self.dataset, self.architecture = dataset, architecture
         inside = {"dataset": dataset, "architecture": architecture}
-        self.scores = _where(measurements.scores, inside)
-        self.sanity = _where(measurements.sanity, inside)
+        self.scores = where(measurements.scores, **inside)
+        self.sanity = where(measurements.sanity, **inside)
         self.holes = [
             hole for hole in measurements.missing if all(hole[key] == inside[key] for key in inside)
         ]
@@ -325,12 +325,6 @@ def _could_have_shown(detail: dict[str, Any]) -> str:
         return detail["reason"]
     effect = "a tie within" if side == "within" else f"an effect {side}"
     return f"these seeds could have shown {effect} {smallest:.3f}"
-
-
-def _where(table, values: dict[str, str]):
-    for column, value in values.items():
-        table = table[table[column] == value]
-    return table
 
 
 def _unique(items: Iterable[str]) -> list[str]:

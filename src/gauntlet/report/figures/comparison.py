@@ -6,9 +6,9 @@ from matplotlib.lines import Line2D
 
 from gauntlet.core.registry import register
 from gauntlet.report import style
-from gauntlet.report.measurements import Measurements
+from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
-from gauntlet.report.summary import blocks, choose, seeds_note, summarise, where
+from gauntlet.report.summary import blocks, choose, seeds_note, summarise
 from gauntlet.report.vocabulary import BLOCK, attack_label, metric_label
 
 #: Clean lies this far above its method's line and attacked below (in lines): wide intervals stay apart.

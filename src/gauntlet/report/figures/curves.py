@@ -6,9 +6,9 @@ import pandas as pd
 import seaborn as sns
 
 from gauntlet.report import style
-from gauntlet.report.measurements import Measurements
+from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
-from gauntlet.report.summary import blocks, choose, seeds_note, summarise, where
+from gauntlet.report.summary import blocks, choose, seeds_note, summarise
 from gauntlet.report.vocabulary import AXES, BLOCK, metric_label
 
 COLUMNS = [*BLOCK, "method", "metric", "sweep", "x", "mean", "low", "high", "half_width", "seeds"]

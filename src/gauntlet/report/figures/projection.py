@@ -7,9 +7,9 @@ from matplotlib.lines import Line2D
 
 from gauntlet.core.registry import register
 from gauntlet.report import style
-from gauntlet.report.measurements import Measurements
+from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
-from gauntlet.report.summary import choose, where
+from gauntlet.report.summary import choose
 from gauntlet.report.vocabulary import BLOCK, attack_label, block_label
 
 

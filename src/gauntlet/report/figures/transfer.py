@@ -8,9 +8,9 @@ import seaborn as sns
 
 from gauntlet.core.registry import register
 from gauntlet.report import style
-from gauntlet.report.measurements import Measurements
+from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
-from gauntlet.report.summary import blocks, choose, seeds_note, summarise, where
+from gauntlet.report.summary import blocks, choose, seeds_note, summarise
 from gauntlet.report.vocabulary import BLOCK, attack_label, block_label, metric_label
 
 
