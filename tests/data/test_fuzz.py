@@ -20,7 +20,7 @@ ARCHIVES = {
     "x.tar": tar(*MEMBERS, mode="w"),
     "x.tar.gz": tar(*MEMBERS, mode="w:gz"),
     "x.tar.xz": tar(*MEMBERS),
-    "x.gz": gzip.compress(b"one" * 50),
+    "x.gz": gzip.compress(b"one" * 50, mtime=0),
     "x.deb": deb(tar(*MEMBERS)),
 }
 
