@@ -18,7 +18,7 @@ def test_a_name_resolves_to_its_file_without_its_siblings():
 
 
 def test_every_method_file_registers_its_own_name():
-    for kind in registry.HOMES:
+    for kind in registry.homes():
         for name in registry.names(kind):
             assert callable(registry.resolve(kind, name)), (kind, name)
 
@@ -39,6 +39,7 @@ def test_a_file_must_carry_its_methods_name():
 def test_options_are_read_without_importing(tmp_path, monkeypatch):
     home = tmp_path / "attacks"
     home.mkdir()
+    (home / "__init__.py").write_text('KIND = "attack"\n')
     (home / "toy.py").write_text(
         "import does_not_exist\n"
         '@register("attack", "toy")\n'
@@ -51,3 +52,17 @@ def test_options_are_read_without_importing(tmp_path, monkeypatch):
         "mode": ("str", False),
         "depth": ("int | None", False),
     }
+
+
+def test_options_of_a_function_are_its_keyword_only_arguments(tmp_path, monkeypatch):
+    (tmp_path / "__init__.py").write_text('KIND = "toy"\n')
+    (tmp_path / "cut.py").write_text(
+        '@register("toy", "cut")\ndef cut(labels, clients: int, *, ratio: float, least: int = 1): ...\n'
+    )
+    monkeypatch.setattr(registry, "PACKAGE", tmp_path)
+    assert registry.options("toy", "cut") == {"ratio": ("float", True), "least": ("int", False)}
+
+
+def test_an_unknown_kind_names_the_closest():
+    with pytest.raises(GauntletError, match="did you mean 'defense'"):
+        registry.names("defence")

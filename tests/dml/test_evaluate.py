@@ -14,7 +14,7 @@ from gauntlet.core.files import read_parquet, sha256_file
 from gauntlet.core.provenance import read_sidecar
 from gauntlet.core.registry import resolve
 from gauntlet.core.seeds import torch_generator
-from gauntlet.core.tables import COLUMNS
+from gauntlet.core.tables.attacks import COLUMNS
 from gauntlet.families.dml import checkpoints, evaluate, sweeps, train
 from gauntlet.families.dml.settings import Data, Evaluate
 from gauntlet.families.dml.split import class_split

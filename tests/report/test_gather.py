@@ -7,7 +7,7 @@ from synthetic import write_cell
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_parquet
-from gauntlet.core.tables import COLUMNS
+from gauntlet.core.tables.every import COLUMNS
 from gauntlet.report import gather as gathering
 from gauntlet.report.gather import gather, publish
 from gauntlet.report.measurements import CELL, read

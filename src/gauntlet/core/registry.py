@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,17 +21,29 @@ T = TypeVar("T")
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-#: Where the files of each kind live, relative to the package.
-HOMES = {
-    "attack": "attacks",
-    "defense": "defenses",
-    "figure": "report/figures",
-    "model": "models",
-    "reader": "data/readers",
-    "table": "report/tables",
-}
-
 _registered: dict[tuple[str, str], object] = {}
+
+
+def homes() -> dict[str, Path]:
+    """Kind -> the folder whose ``__init__.py`` says ``KIND = "<kind>"``. Read, not imported: a new kind
+    changes no file but its own."""
+    return _homes(PACKAGE)
+
+
+@cache
+def _homes(package: Path) -> dict[str, Path]:
+    found = {}
+    for path in sorted(package.rglob("__init__.py")):
+        if match := re.search(r'^KIND = "(\w+)"$', path.read_text(encoding="utf-8"), re.MULTILINE):
+            found[match[1]] = path.parent
+    return found
+
+
+def home(kind: str) -> Path:
+    """The folder with the files of a kind. Raises GauntletError for an unknown kind."""
+    if kind not in homes():
+        raise GauntletError(f"unknown kind {kind!r}", remedy=did_you_mean(kind, homes()))
+    return homes()[kind]
 
 
 def register(kind: str, name: str) -> Callable[[T], T]:
@@ -38,14 +52,14 @@ def register(kind: str, name: str) -> Callable[[T], T]:
     Raises:
         GauntletError: unknown kind, or the file is not called after the method.
     """
-    if kind not in HOMES:
-        raise GauntletError(f"unknown kind {kind!r}", remedy=did_you_mean(kind, HOMES))
+    folder = home(kind)
 
     def decorate(method: T) -> T:
         module = method.__module__.rsplit(".", 1)[-1]
         if module != name:
             raise GauntletError(
-                f"{kind} {name!r} is registered in {module}.py", remedy=f"move it to {HOMES[kind]}/{name}.py"
+                f"{kind} {name!r} is registered in {module}.py",
+                remedy=f"move it to {folder.relative_to(PACKAGE)}/{name}.py",
             )
         _registered[kind, name] = method
         return method
@@ -86,13 +100,18 @@ def resolve(kind: str, name: str):
 
 
 def options(kind: str, name: str) -> dict[str, tuple[str, bool]]:
-    """Constructor options of a registered class, read from its source: name -> (annotation, required).
+    """Options of a registered method, read from its source: name -> (annotation, required).
 
+    Those of a class are what its constructor takes, those of a function its keyword-only arguments.
     Static, so that the workflow can check a study without importing torch.
     """
     tree = ast.parse(module_path(kind, name).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and any(_registers(d, kind, name) for d in node.decorator_list):
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+            continue
+        if any(_registers(decorator, kind, name) for decorator in node.decorator_list):
+            if isinstance(node, ast.FunctionDef):
+                return _parameters(ast.arguments([], [], None, node.args.kwonlyargs, node.args.kw_defaults))
             for function in node.body:
                 if isinstance(function, ast.FunctionDef) and function.name == "__init__":
                     return _parameters(function.args)
@@ -122,9 +141,8 @@ def _parameters(arguments: ast.arguments) -> dict[str, tuple[str, bool]]:
 
 def _files(kind: str) -> dict[str, Path]:
     """Method files of a kind by name; a file that registers nothing is a helper and is left out."""
-    home = PACKAGE / HOMES[kind]
     found = {}
-    for path in sorted(home.rglob("*.py")):
+    for path in sorted(home(kind).rglob("*.py")):
         if not path.name.startswith("_") and f'@register("{kind}", "' in path.read_text(encoding="utf-8"):
             found[path.stem] = path
     return found

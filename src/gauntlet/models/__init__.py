@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from gauntlet.core.registry import resolve
 
+#: What the files of this folder register.
+KIND = "model"
+
 
 def build(architecture: str, channels: int, size: int, embedding: int):
     """A new network (randomly initialised from torch's global generator).

@@ -9,7 +9,7 @@ from typing import Any
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic, read_parquet, sha256_file, write_json, write_parquet
 from gauntlet.core.provenance import read_sidecar
-from gauntlet.core.tables import COLUMNS, KEYS
+from gauntlet.core.tables.every import COLUMNS, KEYS
 from gauntlet.report.measurements import CELL, MANIFEST, read
 
 #: Largest size of one study's published measurements, all scales together, in bytes.

@@ -4,3 +4,6 @@
 registry's, and the result has ``train_images`` and ``test_images``, uint8 (n, C, H, W), and
 ``train_labels`` and ``test_labels``, integers (n,). Nothing is ever unpickled.
 """
+
+#: What the files of this folder register.
+KIND = "reader"

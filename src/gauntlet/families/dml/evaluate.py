@@ -25,7 +25,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256_file, write_rows
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.resume import Resume
-from gauntlet.core.tables import COLUMNS
+from gauntlet.core.tables.attacks import COLUMNS
 from gauntlet.families.dml import checkpoints
 from gauntlet.families.dml.settings import TABLES, Data, Evaluate, evaluate_methods
 from gauntlet.families.dml.split import class_split

@@ -22,7 +22,7 @@ from gauntlet.core.provenance import Recorder
 from gauntlet.core.registry import resolve
 from gauntlet.core.resume import Resume
 from gauntlet.core.seeds import torch_generator
-from gauntlet.core.tables import COLUMNS
+from gauntlet.core.tables.training import COLUMNS
 from gauntlet.defenses.base import Batch, Defense, Member, Setting
 from gauntlet.families.dml import checkpoints, samplers
 from gauntlet.families.dml.settings import Data, Method, Train

@@ -17,6 +17,9 @@ from gauntlet.core.registry import resolve
 from gauntlet.report.measurements import Measurements, read
 from gauntlet.report.study import Study, load
 
+#: What the files of this folder register.
+KIND = "figure"
+
 #: Fixed metadata: no dates and no versions, so that the same numbers give the same bytes.
 METADATA = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},

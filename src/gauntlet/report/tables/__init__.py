@@ -16,6 +16,9 @@ from gauntlet.report.measurements import Measurements, read
 from gauntlet.report.study import Study, load
 from gauntlet.report.tables import render
 
+#: What the files of this folder register.
+KIND = "table"
+
 
 def make(study: Study, name: str, measurements: Measurements, *, file: str | Path = ""):
     """The ``Table`` called ``name`` in the study. Raises GauntletError for an unknown name or option."""

@@ -1,4 +1,4 @@
-"""The tables of measurements, which every family writes and the report reads (docs/measurements.md)."""
+"""What attack jobs write: scores, the outcome per example, and their sanity suite."""
 
 from __future__ import annotations
 
@@ -41,13 +41,6 @@ COLUMNS: dict[str, dict[str, str]] = {
         "bound": "float64",
         "passed": "bool",
     },
-    "training": {
-        "seed": "int64",
-        "epoch": "int64",
-        "member": "int64",
-        "loss": "float64",
-        "passes": "float64",
-    },
 }
 
 #: Columns that identify a row; the others are measured. Sorting goes by these.
@@ -56,5 +49,4 @@ KEYS = {
     "examples": ["seed", "attack", "index"],
     "projections": ["seed", "attack", "index"],
     "sanity": ["seed", "attack", "check", "metric"],
-    "training": ["seed", "epoch", "member"],
 }
