@@ -111,7 +111,7 @@ def options(kind: str, name: str) -> dict[str, tuple[str, bool]]:
             continue
         if any(_registers(decorator, kind, name) for decorator in node.decorator_list):
             if isinstance(node, ast.FunctionDef):
-                return _parameters(ast.arguments([], [], None, node.args.kwonlyargs, node.args.kw_defaults))
+                return _keywords(node.args)
             for function in node.body:
                 if isinstance(function, ast.FunctionDef) and function.name == "__init__":
                     return _parameters(function.args)
@@ -127,16 +127,17 @@ def _registers(decorator: ast.expr, kind: str, name: str) -> bool:
 def _parameters(arguments: ast.arguments) -> dict[str, tuple[str, bool]]:
     positional = arguments.args[1:]  # without self
     required = len(positional) - len(arguments.defaults)
-    found = {
-        argument.arg: (ast.unparse(argument.annotation) if argument.annotation else "", index < required)
-        for index, argument in enumerate(positional)
-    }
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found[argument.arg] = (
-            ast.unparse(argument.annotation) if argument.annotation else "",
-            default is None,
-        )
-    return found
+    found = {argument.arg: (_annotation(argument), i < required) for i, argument in enumerate(positional)}
+    return found | _keywords(arguments)
+
+
+def _keywords(arguments: ast.arguments) -> dict[str, tuple[str, bool]]:
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return {argument.arg: (_annotation(argument), default is None) for argument, default in pairs}
+
+
+def _annotation(argument: ast.arg) -> str:
+    return ast.unparse(argument.annotation) if argument.annotation else ""
 
 
 def _files(kind: str) -> dict[str, Path]:
