@@ -3,10 +3,13 @@
 import copy
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 import yaml
+from pydantic import ConfigDict
 
+from gauntlet.core.config import Strict
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import PACKAGE
 from gauntlet.plan import load_plan, make_plan
@@ -75,6 +78,109 @@ def test_the_methods_of_a_scale_are_those_that_the_study_gives_it():
 def test_one_study_only():
     with pytest.raises(GauntletError, match="unknown study 'tae'"):
         plan_of(study="tae")
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Changes the study for what is planned next: ``study(old, new)``."""
+
+    def change(old: str, new: str):
+        text = (ROOT / "config/studies/eat.yaml").read_text()
+        assert old in text
+        (tmp_path / "config/studies").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "config/studies/eat.yaml").write_text(text.replace(old, new, 1))
+        monkeypatch.chdir(tmp_path)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        ("members: 3}", "members: 0}", "methods.eat.members", "greater than 0"),
+        ("members: 3}", "membres: 3}", "methods.eat.membres", "did you mean 'members'"),
+        ("label: AT, defense: at", "label: AT", "methods.at.defense", "Field required"),
+        ("defense: trades", "defense: tradez", "methods.trades.defense", "did you mean 'trades'"),
+        (
+            "self_transfer: own",
+            "self_tranfer: own",
+            "methods.eat_own.options.self_tranfer",
+            "'self_transfer'",
+        ),
+        (
+            "parts_per_member: 3",
+            "parts_per_member: x",
+            "methods.eat_no_split.options.parts_per_member",
+            "'x'",
+        ),
+    ],
+)
+def test_a_methods_own_keys_are_checked_by_its_family_at_every_scale(study, old, new, key, says):
+    study(old, new)
+    with pytest.raises(GauntletError) as caught:
+        plan_of()
+    assert str(caught.value).startswith(f"config/studies/eat.yaml: {key}")
+    assert says in str(caught.value)
+
+
+class Loose(Strict):
+    model_config = ConfigDict(extra="allow")
+
+
+class ToyMethod(Loose):
+    options: dict = {}
+
+
+@pytest.fixture
+def toy(study, monkeypatch):
+    """The plan of a study whose family only trains, and whose data name an attack."""
+    module = ModuleType("gauntlet.families.toy.settings")
+    module.TABLES = {"train": ("training", "rounds")}
+    module.Data, module.Method, module.Train = Loose, ToyMethod, Loose
+    module.Evaluate = Strict
+    module.method_kind = lambda method: ("defense", method["defense"])
+    module.train_methods = lambda identity: (("attack", identity["data"]["inner"]["attack"]),)
+    module.evaluate_methods = lambda identity, evaluate: ()
+    module.surrogate = lambda identity: None
+    module.model_label = lambda method: method["defense"]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    study("family: dml", "family: toy")
+
+    def plan(data: dict):
+        grid = {"dataset": "digits", "architectures": ["conv"], "methods": ["none", "at"], "data": data}
+        content = {"scale": "smoke", "seeds": ["0-1", "2"], "studies": {"eat": {"grids": [grid]}}}
+        return make_plan(content, file="x.yaml")
+
+    return plan
+
+
+def test_a_family_without_attacks_has_one_job_per_cell(toy):
+    plan = toy({"inner": {"attack": "shift"}})
+    part = plan.part("eat")
+    cells = list(plan.cells())
+    assert len(cells) == len(part.cells) == len(plan.trained()) == 4
+    folder = cells[0].train_folder
+    assert cells[0].steps == {"train": folder}
+    assert cells[0].measured() == {name: folder / f"{name}.parquet" for name in ("training", "rounds")}
+    assert part.tables == ["scores", "training", "rounds"]
+
+    cells[0].train_folder.mkdir(parents=True)
+    for path in cells[0].measured().values():
+        (rows, missing) = part.present()
+        assert (len(rows), len(missing)) == (0, 4)
+        path.touch()
+    (row,), missing = part.present()
+    assert row["steps"] == {"train": str(folder)}
+    assert row["tables"]["rounds"] == f"{folder}/rounds.parquet"
+    assert row["log"] == f"logs/{cells[0].name}/train.log"
+
+
+def test_the_names_that_a_training_uses_are_checked_where_they_are_given(toy):
+    with pytest.raises(GauntletError) as caught:
+        toy({"inner": {"attack": "shfit"}})
+    message = str(caught.value)
+    assert message.startswith("x.yaml: studies.eat.grids.0.data.inner.attack")
+    assert "did you mean 'shift'" in message
 
 
 def test_an_unknown_cell_names_the_closest():

@@ -115,10 +115,10 @@ def study_gather(study: str, config: Config) -> None:
     if missing and not plan.scale.holes:
         raise GauntletError(
             f"{len(missing)} of {len(cells) + len(missing)} cells have no measurements,"
-            f" e.g. {missing[0]['attack']}",
+            f" e.g. {list(missing[0]['tables'].values())[-1]}",
             remedy="run snakemake, or set holes: true to draw what is there",
         )
-    gather.gather(cells, part.results, study, plan.scale.scale, missing)
+    gather.gather(cells, part.results, study, plan.scale.scale, missing, tables=part.tables)
 
 
 @study_app.command("publish")

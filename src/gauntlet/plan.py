@@ -1,25 +1,22 @@
-"""From configuration to jobs: which cells a run needs, where their outputs live, what determines them.
+"""From configuration to jobs: which cells a run needs, under which names.
 
 Read by the Snakefile while parsing and by every command, so it imports nothing heavy.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from gauntlet.cell import Cell, family_settings
 from gauntlet.core import registry
-from gauntlet.core.blocks import seeds_of
 from gauntlet.core.config import Strict, load_yaml, parse
-from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError, did_you_mean
-from gauntlet.core.files import digest_json
+from gauntlet.options import check_options
 from gauntlet.report import study as studies
 from gauntlet.report.study import Study
 
@@ -64,77 +61,6 @@ class Scale(Strict):
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The trials of one dataset x architecture x method, for one block of seeds: one training job and
-    one attack job. Studies that need the same model have the same cell, whatever they call the method.
-    """
-
-    family: str
-    dataset: str
-    architecture: str
-    block: str
-    identity: dict[str, Any]  #: what determines the weights
-    evaluate: dict[str, Any]  #: what determines the measurements, given the weights
-
-    @property
-    def seeds(self) -> list[int]:
-        return seeds_of(self.block)
-
-    @cached_property
-    def model(self) -> str:
-        return (
-            f"{_settings(self.family).model_label(self.identity['method'])}-{digest_json(self.identity, 8)}"
-        )
-
-    @cached_property
-    def attack(self) -> str:
-        return f"attack-{digest_json(self.evaluate, 8)}"
-
-    @property
-    def name(self) -> str:
-        """``dml/fashion-mnist/conv/eat_x3-1a2b3c4d/seeds-0-4``"""
-        return f"{self.family}/{self.dataset}/{self.architecture}/{self.model}/seeds-{self.block}"
-
-    @property
-    def train_folder(self) -> Path:
-        return Path("results") / self.name
-
-    @property
-    def attack_folder(self) -> Path:
-        return self.train_folder / self.attack
-
-    def measurements(self) -> tuple[str, ...]:
-        """File names of the attack job's outputs."""
-        return _settings(self.family).MEASUREMENTS
-
-    def log(self, step: str) -> Path:
-        """The log of the cell's ``train`` or ``attack`` job."""
-        folder = Path("logs") / self.name
-        return folder / ("train.log" if step == "train" else f"{self.attack}.log")
-
-    @property
-    def state_folder(self) -> Path:
-        """Resume state: outside the declared outputs, which Snakemake deletes before a run."""
-        return Path(".gauntlet/state") / self.name
-
-    @cached_property
-    def surrogate(self) -> Cell | None:
-        """The undefended cell that transfer attacks come from; trained whether or not a study lists it."""
-        identity = _settings(self.family).surrogate(self.identity)
-        return None if identity is None else replace(self, identity=identity)
-
-    def train_code(self) -> str:
-        """Digest of the code that trains this cell."""
-        methods = _settings(self.family).train_methods(self.identity)
-        return code_digest(f"gauntlet.families.{self.family}.train", methods=methods)
-
-    def attack_code(self) -> str:
-        """Digest of the code that attacks and measures this cell."""
-        methods = _settings(self.family).evaluate_methods(self.identity, self.evaluate)
-        return code_digest(f"gauntlet.families.{self.family}.evaluate", methods=methods)
-
-
-@dataclass(frozen=True)
 class StudyPlan:
     """One study's cells, with the study's own name of each method."""
 
@@ -142,12 +68,27 @@ class StudyPlan:
     scale: str
     cells: list[tuple[str, Cell]]
 
+    @property
+    def steps(self) -> dict[str, tuple[str, ...]]:
+        """Step -> the tables that its jobs write."""
+        return family_settings(self.study.family).TABLES
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables of the gathered study: those of its jobs, and the scores."""
+        return list(dict.fromkeys(["scores", *(name for names in self.steps.values() for name in names)]))
+
     def present(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The cells whose measurements exist, and those without, as rows for the report."""
+        """The cells whose measurements exist, and those without, as rows for the report.
+
+        A row has ``steps``, step -> the folder of its job's outputs, ``tables``, table -> file, and
+        ``log``, that of the first step whose tables are not there.
+        """
         present, missing = [], []
         for method, cell in self.cells:
-            done = all((cell.attack_folder / name).is_file() for name in cell.measurements())
-            (present if done else missing).append(
+            tables = cell.measured()
+            todo = [step for step, names in self.steps.items() if not all(tables[n].is_file() for n in names)]
+            (missing if todo else present).append(
                 {
                     "dataset": cell.dataset,
                     "architecture": cell.architecture,
@@ -157,11 +98,9 @@ class StudyPlan:
                     "seeds": cell.seeds,
                     "identity": cell.identity,
                     "evaluate": cell.evaluate,
-                    "train": str(cell.train_folder),
-                    "attack": str(cell.attack_folder),
-                    "log": str(
-                        cell.log("attack" if (cell.train_folder / "training.parquet").is_file() else "train")
-                    ),
+                    "steps": {step: str(folder) for step, folder in cell.steps.items()},
+                    "tables": {name: str(path) for name, path in tables.items()},
+                    "log": str(cell.log(todo[0] if todo else list(cell.steps)[-1])),
                 }
             )
         return present, missing
@@ -245,17 +184,18 @@ def make_plan(content: dict[str, Any], *, file: str | Path) -> Plan:
             known = did_you_mean(name, scale.studies)
             raise GauntletError(f"unknown study {name!r}", file=file, key="study", remedy=known)
         study = studies.load(STUDIES / f"{name}.yaml")
+        declared = _methods(study)
         cells: list[tuple[str, Cell]] = []
         for index, grid in enumerate(scale.studies[name].grids):
-            cells += _grid_cells(study, grid, scale, file, f"studies.{name}.grids.{index}")
+            cells += _grid_cells(study, declared, grid, scale, file, f"studies.{name}.grids.{index}")
         plans[name] = StudyPlan(study, scale.scale, cells)
     return Plan(scale, plans)
 
 
 def _grid_cells(
-    study: Study, grid: Grid, scale: Scale, file: str | Path, key: str
+    study: Study, declared: dict[str, dict], grid: Grid, scale: Scale, file: str | Path, key: str
 ) -> Iterator[tuple[str, Cell]]:
-    settings = _settings(study.family)
+    settings = family_settings(study.family)
     _known(grid.dataset, _datasets(), "dataset", file, f"{key}.dataset")
     for position, architecture in enumerate(grid.architectures):
         _known(architecture, registry.names("model"), "model", file, f"{key}.architectures.{position}")
@@ -270,52 +210,44 @@ def _grid_cells(
         _known(name, registry.names(kind), kind, file, f"{key}.evaluate")
     methods = study.methods_at(scale.scale) if grid.methods is None else grid.methods
     for label in methods:
-        _known(label, study.methods, "method", file, f"{key}.methods")
-        method = _method(study, label, settings)
+        _known(label, declared, "method", file, f"{key}.methods")
         for architecture in grid.architectures:
             identity = {
                 "family": study.family,
                 "dataset": grid.dataset,
                 "architecture": architecture,
                 "data": parsed["data"].model_dump(mode="json"),
-                "method": method,
+                "method": declared[label],
                 "train": parsed["train"].model_dump(mode="json"),
             }
+            for kind, name in settings.train_methods(identity):
+                _known(name, registry.names(kind), kind, file, _key_of(identity, kind, name, key))
             for block in grid.seeds or scale.seeds:
                 yield label, Cell(study.family, grid.dataset, architecture, block, identity, evaluate)
 
 
-def _method(study: Study, label: str, settings: Any) -> dict[str, Any]:
-    """The method as the family sees it, its options checked against the defense's constructor."""
-    file, key = STUDIES / f"{study.study}.yaml", f"methods.{label}"
-    declared = study.methods[label].model_dump(mode="json", exclude={"label", "from_"})
-    method = parse(settings.Method, declared, file=file, key=key)
-    _known(method.defense, registry.names("defense"), "defense", file, f"{key}.defense")
-    known = registry.options("defense", method.defense)
-    for option, value in method.options.items():
-        _known(option, known, "option", file, f"{key}.options.{option}")
-        _check_type(value, known[option][0], file, f"{key}.options.{option}")
-    return method.model_dump(mode="json")
+def _methods(study: Study) -> dict[str, dict[str, Any]]:
+    """The study's methods as its family sees them, their options checked against the methods' sources."""
+    settings, file, methods = family_settings(study.family), STUDIES / f"{study.study}.yaml", {}
+    for label, entry in study.methods.items():
+        key = f"methods.{label}"
+        methods[label] = parse(settings.Method, entry.model_extra, file=file, key=key).model_dump(mode="json")
+        kind, name = settings.method_kind(methods[label])
+        _known(name, registry.names(kind), kind, file, f"{key}.{kind}")
+        check_options(kind, name, methods[label]["options"], file=file, key=f"{key}.options")
+    return methods
 
 
-def _check_type(value: Any, annotation: str, file: str | Path, key: str) -> None:
-    """Check a value against a constructor annotation such as ``int``, ``float | None``, ``Literal[...]``."""
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+def _key_of(identity: dict[str, Any], kind: str, name: str, grid: str) -> str:
+    """The key of a scale file that names a registered method; that of its grid where none is so called."""
 
-    scope = {"Literal": Literal, "Any": Any}
-    try:
-        expected = eval(annotation or "Any", {"__builtins__": {}}, scope | _PLAIN)
-    except NameError:  # an annotation of the method's own: its constructor checks it
-        return
-    try:
-        TypeAdapter(expected, config=ConfigDict(strict=True)).validate_python(value)
-    except ValidationError as error:
-        raise GauntletError(
-            error.errors()[0]["msg"] + f" (got {value!r})", file=file, key=key, remedy=f"give {annotation}"
-        ) from None
+    def search(value: Any, key: str) -> Iterator[str]:
+        for field, inner in value.items() if isinstance(value, dict) else ():
+            if (field, inner) == (kind, name):
+                yield f"{key}.{field}"
+            yield from search(inner, f"{key}.{field}")
 
-
-_PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": None}
+    return next((key for part in ("data", "train") for key in search(identity[part], f"{grid}.{part}")), grid)
 
 
 def _known(name: str, known: Any, what: str, file: str | Path, key: str) -> None:
@@ -327,12 +259,3 @@ def _datasets() -> list[str]:
     from gauntlet.data import names
 
     return names()
-
-
-def _settings(family: str):
-    try:
-        return importlib.import_module(f"gauntlet.families.{family}.settings")
-    except ModuleNotFoundError as error:
-        folder = registry.PACKAGE / "families"
-        known = sorted(p.name for p in folder.iterdir() if (p / "settings.py").is_file())
-        raise GauntletError(f"unknown family {family!r}", remedy=did_you_mean(family, known)) from error

@@ -55,7 +55,12 @@ def _snakemake(command: list[str], overrides: list[str]) -> int:
 def _failed(plan: Plan, study: str | None) -> list[dict]:
     wanted = [study] if study else list(plan.studies)
     rows = [row for name in wanted for row in plan.studies[name].present()[1]]
-    return list({row["attack"]: row for row in rows}.values())
+    return list({_target(row): row for row in rows}.values())
+
+
+def _target(row: dict) -> str:
+    """The file whose making makes the whole cell: a table of its last step."""
+    return list(row["tables"].values())[-1]
 
 
 def _verdicts() -> None:
@@ -78,4 +83,4 @@ def _explain(row: dict, command: list[str], overrides: list[str]) -> None:
         for line in log.read_text(errors="replace").splitlines()[-TAIL:]:
             print(f"  | {line}")
     suffix = f" --config {' '.join(overrides)}" if overrides else ""
-    print(f"  rerun: {' '.join(command)} {row['attack']}/scores.parquet{suffix}")
+    print(f"  rerun: {' '.join(command)} {_target(row)}{suffix}")

@@ -16,6 +16,8 @@ EAT = REPOSITORY / "config/studies/eat.yaml"
 METRICS = ["recall@1", "recall@2", "recall@4", "recall@8", "map@r", "nmi", "ami", "f1"]
 ATTACKS = ["shift", "centre", "joint_pair"]
 SEEDS = 5
+STEPS = {"train": ("training",), "attack": ("scores", "examples", "projections", "sanity")}
+TABLES = [name for names in STEPS.values() for name in names]
 
 #: Robustness of each method: attacked score = clean * this (at the headline budget).
 ROBUST = {
@@ -156,13 +158,14 @@ def write_cell(folder: Path, dataset: str, method: str, seeds: range, edit=None,
         pd.DataFrame(training, columns=["seed", "epoch", "member", "loss", "passes"]),
     )
     block = f"{seeds.start}-{seeds.stop - 1}"
+    steps = {"train": train, "attack": attack}
     return {
         "dataset": dataset,
         "architecture": "conv",
         "method": method,
         "block": block,
-        "train": str(train),
-        "attack": str(attack),
+        "steps": {step: str(steps[step]) for step in STEPS},
+        "tables": {name: f"{steps[step]}/{name}.parquet" for step, names in STEPS.items() for name in names},
     }
 
 
@@ -186,4 +189,4 @@ def build(
         for method in methods
         if not skip(method, dataset)
     ]
-    return gather(cells, folder / "studies" / study / scale, study, scale, list(missing))
+    return gather(cells, folder / "studies" / study / scale, study, scale, list(missing), tables=TABLES)

@@ -3,7 +3,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from synthetic import write_cell
+from synthetic import TABLES, write_cell
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_parquet
@@ -12,7 +12,7 @@ from gauntlet.report import gather as gathering
 from gauntlet.report.gather import gather, publish
 from gauntlet.report.measurements import CELL, read
 
-TABLES = [f"{name}.parquet" for name in COLUMNS]
+FILES = [f"{name}.parquet" for name in TABLES]
 
 
 @pytest.fixture
@@ -21,29 +21,31 @@ def cells(tmp_path):
 
 
 def test_every_row_arrives_with_its_cell(cells, tmp_path):
-    measured = read(gather(cells, tmp_path / "out", "eat", "mini"))
-    for name in COLUMNS:
+    measured = read(gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES))
+    for name in TABLES:
         table = getattr(measured, name)
         assert list(table.columns) == [*CELL, *COLUMNS[name]]
-        parts = [
-            pd.read_parquet(f"{cell['train' if name == 'training' else 'attack']}/{name}.parquet")
-            for cell in cells
-        ]
+        parts = [pd.read_parquet(cell["tables"][name]) for cell in cells]
         assert len(table) == sum(map(len, parts)) == measured.manifest["tables"][name]["rows"]
     assert set(measured.scores["method"]) == {"none", "eat", "at"}
     assert (measured.study, measured.scale, measured.missing) == ("eat", "mini", [])
 
 
 def test_bytes_do_not_depend_on_the_order_of_the_cells(cells, tmp_path):
-    first = gather(cells, tmp_path / "first", "eat", "mini")
-    second = gather(cells[::-1], tmp_path / "second", "eat", "mini")
-    for name in [*TABLES, "manifest.json"]:
+    first = gather(cells, tmp_path / "first", "eat", "mini", tables=TABLES)
+    second = gather(cells[::-1], tmp_path / "second", "eat", "mini", tables=TABLES)
+    for name in [*FILES, "manifest.json"]:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
 def test_manifest_has_provenance_but_not_the_host(cells, tmp_path):
     out = gather(
-        cells, tmp_path / "out", "eat", "mini", [{"dataset": "digits", "architecture": "conv", "method": "x"}]
+        cells,
+        tmp_path / "out",
+        "eat",
+        "mini",
+        [{"dataset": "digits", "architecture": "conv", "method": "x"}],
+        tables=TABLES,
     )
     text = (out / "manifest.json").read_text()
     manifest = json.loads(text)
@@ -58,14 +60,14 @@ def test_manifest_has_provenance_but_not_the_host(cells, tmp_path):
 
 def test_cells_without_projections_keep_the_columns(tmp_path):
     cell = write_cell(tmp_path / "jobs", "digits", "none", range(5, 7))
-    table = read(gather([cell], tmp_path / "out", "eat", "mini")).projections
+    table = read(gather([cell], tmp_path / "out", "eat", "mini", tables=TABLES)).projections
     assert len(table) == 0
     assert list(table.columns) == [*CELL, *COLUMNS["projections"]]
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", FILES)
 def test_an_edited_table_is_named(cells, tmp_path, name):
-    out = gather(cells, tmp_path / "out", "eat", "mini")
+    out = gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES)
     table = pd.read_parquet(out / name)
     column = {
         "scores": "value",
@@ -81,7 +83,7 @@ def test_an_edited_table_is_named(cells, tmp_path, name):
 
 
 def test_a_lost_table_is_named(cells, tmp_path):
-    out = gather(cells, tmp_path / "out", "eat", "mini")
+    out = gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES)
     (out / "sanity.parquet").unlink()
     with pytest.raises(GauntletError, match=r"sanity\.parquet.*missing"):
         read(out)
@@ -91,21 +93,21 @@ def test_a_job_file_altered_after_its_job_is_named_and_nothing_is_written(cells,
     path = tmp_path / "jobs/digits/eat/seeds-0-1/attack-1/scores.parquet"
     write_parquet(path, pd.read_parquet(path).assign(value=1.0))
     with pytest.raises(GauntletError, match=r"eat/.*scores\.parquet.*hash"):
-        gather(cells, tmp_path / "out", "eat", "mini")
+        gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_same_seed_twice_is_refused(cells, tmp_path):
     double = {**cells[0], "block": "other"}
     with pytest.raises(GauntletError, match="measure the same thing"):
-        gather([*cells, double], tmp_path / "out", "eat", "mini")
+        gather([*cells, double], tmp_path / "out", "eat", "mini", tables=TABLES)
 
 
 def test_publish_copies_and_checks(cells, tmp_path):
-    out = gather(cells, tmp_path / "out", "eat", "mini")
+    out = gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES)
     target = tmp_path / "published/eat/mini"
     written = publish(out, target)
-    assert sorted(path.name for path in written) == sorted([*TABLES, "manifest.json"])
+    assert sorted(path.name for path in written) == sorted([*FILES, "manifest.json"])
     assert read(target).manifest == read(out).manifest
     (out / "scores.parquet").write_bytes(b"")
     with pytest.raises(GauntletError, match=r"scores\.parquet"):
@@ -113,7 +115,7 @@ def test_publish_copies_and_checks(cells, tmp_path):
 
 
 def test_publish_counts_all_scales_of_a_study(cells, tmp_path, monkeypatch):
-    out = gather(cells, tmp_path / "out", "eat", "mini")
+    out = gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES)
     size = sum(path.stat().st_size for path in out.iterdir())
     monkeypatch.setattr(gathering, "PUBLISHED_LIMIT", int(1.5 * size))
     publish(out, tmp_path / "published/eat/mini")

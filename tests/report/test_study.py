@@ -78,7 +78,6 @@ FIRST = ("claims", "EAT-1", "checks", 0)
         (("claims", "EAT-4", "checks", 0, "gate", False), "claims.EAT-4", "at least one check"),
         (("figures", "budget", "figure", "buget"), "figures.budget.figure", "did you mean 'budget'"),
         (("tables", "main", "table", "mian"), "tables.main.table", "did you mean 'main'"),
-        (("methods", "at", "members", 0), "methods.at.members", "greater than 0"),
         (("methods", "at", "from", "huge"), "methods.at.from", "smoke"),
         (("study", "other"), "study", "eat"),
         (("sumary", "x"), "sumary", "did you mean 'summary'"),

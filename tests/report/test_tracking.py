@@ -51,8 +51,11 @@ def cell(defense: str, seeds=(0, 1)) -> dict:
         "block": "0-1",
         "seeds": list(seeds),
         "identity": identity,
-        "train": folder,
-        "attack": f"{folder}/attack-77ff",
+        "steps": {"train": folder, "attack": f"{folder}/attack-77ff"},
+        "tables": {
+            "training": f"{folder}/training.parquet",
+            "scores": f"{folder}/attack-77ff/scores.parquet",
+        },
     }
 
 
@@ -90,7 +93,7 @@ def finish(spec: dict, offset: float = 0.0) -> None:
             }
         )
     for name, rows, step in (("training", training, "train"), ("scores", scores, "attack")):
-        path = Path(spec["train" if name == "training" else "attack"], f"{name}.parquet")
+        path = Path(spec["tables"][name])
         recorder = Recorder(f"dml {step}", {"any": 1})
         write_parquet(path, pd.DataFrame(rows))
         recorder.write(path, device="Test CPU")
@@ -176,6 +179,37 @@ def test_a_trial_becomes_a_run_with_all_it_knows():
     assert set(pd.read_csv(artifacts / "scores.csv")["seed"]) == {1}
 
 
+def test_a_trial_without_attacks_has_its_curves():
+    folder = "results/federated/digits/conv/random-1a2b/seeds-0-1"
+    spec = cell("random") | {
+        "steps": {"train": folder},
+        "tables": {name: f"{folder}/{name}.parquet" for name in ("training", "rounds", "picks", "clients")},
+    }
+    assert counts(tracking.track("fedemd", "mini", [spec])) == {"unfinished": 2}
+    training = [
+        {"seed": s, "epoch": e, "member": 0, "loss": 2.0 - e, "passes": 1.0} for s in (0, 1) for e in (0, 1)
+    ]
+    rounds = [
+        {"seed": s, "round": e, "label": label, "total": 10, "correct": 2 * e + label + s, "loss": 0.5}
+        for s in (0, 1)
+        for e in (0, 1)
+        for label in (0, 1)
+    ]
+    for name, rows in (("training", training), ("rounds", rounds)):
+        path = Path(spec["tables"][name])
+        recorder = Recorder("federated train", {"any": 1})
+        write_parquet(path, pd.DataFrame(rows))
+        recorder.write(path, device="Test CPU")
+    assert counts(tracking.track("fedemd", "mini", [spec])) == {"new": 2}
+    run = run_of("fedemd/digits/conv/random-1a2b/1")
+    points = {(k, s): v for k, s, v in query("select key, step, value from metrics where run_uuid = ?", run)}
+    assert points["test/accuracy", 0] == pytest.approx(3 / 20)
+    assert points["test/accuracy", 1] == pytest.approx(7 / 20)
+    assert points["train/loss", 1] == pytest.approx(1.0)
+    artifacts = Path(query("select artifact_uri from runs where run_uuid = ?", run)[0][0])
+    assert {path.name for path in artifacts.glob("*.csv")} == {"rounds.csv", "training.csv"}
+
+
 def test_a_second_ingest_changes_nothing_and_another_scale_only_its_tag():
     spec = cell("at")
     finish(spec)
@@ -199,7 +233,7 @@ def test_jobs_that_finish_later_are_added_and_half_written_ones_wait():
     done, writing, absent = cell("none"), cell("at"), cell("eat")
     finish(done)
     finish(writing)
-    scores = Path(writing["attack"], "scores.parquet")
+    scores = Path(writing["tables"]["scores"])
     whole = scores.read_bytes()
     scores.write_bytes(whole[:-1])  # the sidecar names other bytes
     assert counts(tracking.track("eat", "mini", [done, writing, absent])) == {"new": 2, "unfinished": 4}
@@ -207,7 +241,7 @@ def test_jobs_that_finish_later_are_added_and_half_written_ones_wait():
 
     scores.write_bytes(whole)
     finish(absent)
-    sidecar_path(Path(absent["attack"], "scores.parquet")).unlink()
+    sidecar_path(Path(absent["tables"]["scores"])).unlink()
     assert counts(tracking.track("eat", "mini", [done, writing, absent])) == {
         "kept": 2,
         "new": 2,

@@ -39,20 +39,23 @@ CELLS = {(cell.name, cell.attack): cell for cell in PLAN.cells()}
 TRAINS = PLAN.trained()
 
 
-def cell_of(wildcards):
-    """The cell that a train or attack job works on."""
-    w = wildcards
-    return TRAINS[f"dml/{w.dataset}/{w.architecture}/{w.model}/seeds-{w.block}"]
+def cell_name(family, w):
+    return f"{family}/{w.dataset}/{w.architecture}/{w.model}/seeds-{w.block}"
 
 
-def attack_of(wildcards):
-    w = wildcards
-    return CELLS[f"dml/{w.dataset}/{w.architecture}/{w.model}/seeds-{w.block}", f"attack-{w.attack}"]
+def cell_of(family, wildcards):
+    """The cell that a train job works on."""
+    return TRAINS[cell_name(family, wildcards)]
 
 
-def surrogate_of(wildcards):
+def attack_of(family, wildcards):
+    """The cell that an attack job works on."""
+    return CELLS[cell_name(family, wildcards), f"attack-{wildcards.attack}"]
+
+
+def surrogate_of(family, wildcards):
     """The weights that the sanity suite of an attack job transfers its attack from; none for itself."""
-    surrogate = attack_of(wildcards).surrogate
+    surrogate = attack_of(family, wildcards).surrogate
     return f"{surrogate.train_folder}/model.safetensors" if surrogate else []
 
 
@@ -62,7 +65,8 @@ def prepared(dataset):
 
 
 def measured(cell):
-    return [str(cell.attack_folder / name) for name in cell.measurements()]
+    """All tables that the jobs of a cell write."""
+    return [str(path) for path in cell.measured().values()]
 
 
 def gathered(wildcards):
@@ -115,19 +119,16 @@ def gather_inputs(study, scale):
     if scale != plan.scale:
         raise WorkflowError(f"{study} is planned at scale {plan.scale}, not {scale}")
     if PLAN.scale.holes:
-        return [f"{row['attack']}/scores.parquet" for row in plan.present()[0]]
+        return [path for row in plan.present()[0] for path in row["tables"].values()]
     return [path for _, cell in plan.cells for path in measured(cell)]
 
 
 def gather_params(study):
     """Which cells are gathered under which names; a method renamed in the study gathers anew."""
     plan = PLAN.studies[study]
-    missing = {row["attack"] for row in plan.present()[1]} if PLAN.scale.holes else set()
-    return [
-        [method, str(cell.attack_folder)]
-        for method, cell in plan.cells
-        if str(cell.attack_folder) not in missing
-    ]
+    rows, missing = plan.present()
+    rows = rows if PLAN.scale.holes else rows + missing
+    return sorted([row["method"], *row["steps"].values()] for row in rows)
 
 
 def drawn(study, kind, name):

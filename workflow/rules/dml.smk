@@ -15,8 +15,8 @@ rule dml_train:
     conda:
         ENVIRONMENT
     params:
-        identity=lambda w: cell_of(w).identity,
-        code=lambda w: cell_of(w).train_code(),
+        identity=lambda w: cell_of("dml", w).identity,
+        code=lambda w: cell_of("dml", w).train_code(),
     message:
         "train {wildcards.model} on {wildcards.dataset}, seeds {wildcards.block}"
     shell:
@@ -30,7 +30,7 @@ rule dml_attack:
     input:
         lambda w: prepared(w.dataset),
         model=rules.dml_train.output.model,
-        surrogate=surrogate_of,
+        surrogate=lambda w: surrogate_of("dml", w),
     output:
         multiext(
             "results/dml/{dataset}/{architecture}/{model}/seeds-{block}/attack-{attack}/",
@@ -46,8 +46,8 @@ rule dml_attack:
     conda:
         ENVIRONMENT
     params:
-        evaluate=lambda w: attack_of(w).evaluate,
-        code=lambda w: attack_of(w).attack_code(),
+        evaluate=lambda w: attack_of("dml", w).evaluate,
+        code=lambda w: attack_of("dml", w).attack_code(),
     message:
         "attack {wildcards.model} on {wildcards.dataset}, seeds {wildcards.block}"
     shell:

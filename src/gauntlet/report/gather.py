@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,17 @@ def gather(
     study: str,
     scale: str,
     missing: list[dict[str, Any]] = (),
+    *,
+    tables: Iterable[str],
 ) -> Path:
     """Concatenate the tables of all cells into ``out``, with ``manifest.json``.
 
     Args:
         cells: one dict per cell and block of seeds: dataset, architecture, method (the study's key),
-            block (``"0-4"``), train (folder with training.parquet), attack (folder with the others).
+            block (``"0-4"``), steps (step -> folder of its job), tables (table -> file).
         out: folder to write; it appears whole, and replaces an earlier one.
         missing: cells without result: dataset, architecture, method, block, log (path).
+        tables: which tables to write.
 
     Returns: ``out``. The tables are byte-deterministic; the manifest holds times and the commit.
 
@@ -43,17 +47,17 @@ def gather(
     out = Path(out)
     with atomic(out) as folder:
         folder.mkdir()
-        tables = {}
-        for name in COLUMNS:
+        hashes = {}
+        for name in tables:
             table = _concatenate(name, cells)
             path = folder / f"{name}.parquet"
             write_parquet(path, table)
-            tables[name] = {"sha256": sha256_file(path), "rows": len(table)}
+            hashes[name] = {"sha256": sha256_file(path), "rows": len(table)}
         environments: list[dict] = []
         manifest = {
             "study": study,
             "scale": scale,
-            "tables": tables,
+            "tables": hashes,
             "cells": [_describe(cell, environments) for cell in sorted(cells, key=_order)],
             "environments": environments,
             "missing": [
@@ -93,17 +97,15 @@ def _order(cell: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(cell.get(key, "")) for key in (*CELL, "block"))
 
 
-def _file(name: str, cell: dict[str, Any]) -> Path:
-    return Path(cell["train" if name == "training" else "attack"]) / f"{name}.parquet"
-
-
 def _concatenate(name: str, cells: list[dict[str, Any]]):
     import pandas as pd
 
     types = {**dict.fromkeys(CELL, "str"), **COLUMNS[name]}
     parts = [pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in types.items()})]
     for cell in sorted(cells, key=_order):
-        path = _file(name, cell)
+        if name not in cell["tables"]:  # scores of a family that measures none itself
+            continue
+        path = Path(cell["tables"][name])
         table = read_parquet(path)
         if read_sidecar(path)["sha256"] != sha256_file(path):
             raise GauntletError(
@@ -129,12 +131,14 @@ def _concatenate(name: str, cells: list[dict[str, Any]]):
 def _describe(cell: dict[str, Any], environments: list[dict]) -> dict[str, Any]:
     """A cell's entry in the manifest; equal environments are stored once and referred to by index."""
     entry = {key: cell[key] for key in (*CELL, "block")}
-    for step, payload in (("train", "training"), ("attack", "scores")):
-        sidecar = read_sidecar(_file(payload, cell))
+    for step, folder in cell["steps"].items():
+        # All outputs of a job have the same sidecar, but for the name and hash of the payload.
+        payload = next(path for path in cell["tables"].values() if Path(path).parent == Path(folder))
+        sidecar = read_sidecar(payload)
         if (environment := sidecar.get("environment", {})) not in environments:
             environments.append(environment)
         entry[step] = {
-            "folder": Path(cell[step]).as_posix(),
+            "folder": Path(folder).as_posix(),
             "environment": environments.index(environment),
             **{key: sidecar[key] for key in KEPT if key in sidecar},
         }

@@ -58,7 +58,8 @@ class Ingest:
                     self.counts["unfinished"] += 1
                 elif not self._keep(runs[trial], cell):
                     tables = tables or cell.tables()
-                    self._log(trial, cell, seed, *(table[table["seed"] == seed] for table in tables))
+                    rows = {name: table[table["seed"] == seed] for name, table in tables.items()}
+                    self._log(trial, cell, seed, rows)
         return self.counts
 
     def _runs(self) -> dict[str, list]:
@@ -100,29 +101,29 @@ class Ingest:
             self.client.set_tag(good[0].info.run_id, "gauntlet.scale", tag)
         return True
 
-    def _log(self, trial: str, cell: trials.Cell, seed: int, training, scores) -> None:
-        start, end = trials.span(cell.sidecars)
+    def _log(self, trial: str, cell: trials.Cell, seed: int, tables: dict) -> None:
+        start, end = trials.span(list(cell.sidecars.values()))
         run = self.client.create_run(
             self.experiment, start or None, self._tags(trial, cell), trials.run_name(cell.spec, seed)
         ).info.run_id
         params = [Param(*item) for item in trials.parameters(cell.spec, seed).items()]
-        points = trials.curves(training) + trials.results(scores)
+        points = [point for name, rows in tables.items() for point in trials.POINTS[name](rows)]
         metrics = [Metric(name, value, end, step) for name, step, value in points]
         while params or metrics:
             self.client.log_batch(run, metrics[:METRICS], params[:PARAMS])
             metrics, params = metrics[METRICS:], params[PARAMS:]
         self._inputs(run, cell)
         with tempfile.TemporaryDirectory() as folder:
-            training.to_csv(Path(folder, "training.csv"), index=False)
-            scores.to_csv(Path(folder, "scores.csv"), index=False)
-            for file, sidecar in zip(cell.files, cell.sidecars, strict=True):
-                write_json(Path(folder, f"{file.name}.provenance.json"), sidecar)
+            for name, rows in tables.items():
+                rows.to_csv(Path(folder, f"{name}.csv"), index=False)
+                sidecar = Path(folder, f"{cell.files[name].name}.provenance.json")
+                write_json(sidecar, cell.sidecars[name])
             self.client.log_artifacts(run, folder)
         self.client.set_terminated(run, "FINISHED", end)
         self.client.set_tag(run, "gauntlet.complete", "yes")
 
     def _tags(self, trial: str, cell: trials.Cell) -> dict[str, str]:
-        train, attack = cell.sidecars
+        train, attack = cell.sidecars["training"], cell.sidecars.get("scores", {})
         tags = {
             "gauntlet.trial": trial,
             "gauntlet.payload": cell.payload,
@@ -138,7 +139,7 @@ class Ingest:
 
     def _inputs(self, run: str, cell: trials.Cell) -> None:
         """MLflow's dataset of the run: the hash of the prepared files that the training read."""
-        if files := cell.sidecars[0].get("inputs"):
+        if files := cell.sidecars["training"].get("inputs"):
             dataset = Dataset(
                 name=cell.spec["dataset"],
                 digest=digest_json(files, length=16),

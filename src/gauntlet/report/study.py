@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.errors import GauntletError, did_you_mean
@@ -37,12 +37,11 @@ class Choice(Strict):
 
 
 class MethodEntry(Strict):
-    """A row of the paper's tables: a defense, how many members, its options, and the smallest scale."""
+    """A row of the paper's tables. All keys but these two are the family's, and the plan checks them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     label: str
-    defense: str
-    members: Annotated[int, Field(gt=0)] = 1
-    options: dict[str, Any] = Field(default_factory=dict)
     from_: Scale = Field("smoke", alias="from", description="run at this scale and larger ones")
 
 

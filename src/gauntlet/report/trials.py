@@ -30,13 +30,13 @@ class Cell:
     """A finished cell: its files are there, whole, and what their sidecars say they are."""
 
     spec: dict[str, Any]
-    files: tuple[Path, Path]
-    sidecars: tuple[dict, dict]  # of training.parquet and scores.parquet
+    files: dict[str, Path]  # of the tables in POINTS that the cell has
+    sidecars: dict[str, dict]
     payload: str
 
-    def tables(self):
-        """(training, scores) as DataFrames, all seeds of the block."""
-        return tuple(read_parquet(file) for file in self.files)
+    def tables(self) -> dict[str, Any]:
+        """The tables as DataFrames, all seeds of the block."""
+        return {name: read_parquet(file) for name, file in self.files.items()}
 
 
 def open_cell(spec: dict[str, Any]) -> Cell | None:
@@ -44,22 +44,24 @@ def open_cell(spec: dict[str, Any]) -> Cell | None:
 
     Args:
         spec: ``dataset``, ``architecture``, ``method``, ``model``, ``block``, ``seeds``, ``identity``,
-            and the folders ``train`` and ``attack``.
+            ``steps`` (step -> folder) and ``tables`` (table -> file).
     """
-    files = (Path(spec["train"], "training.parquet"), Path(spec["attack"], "scores.parquet"))
-    if not all(file.is_file() and sidecar_path(file).is_file() for file in files):
+    files = {name: Path(spec["tables"][name]) for name in POINTS if name in spec["tables"]}
+    if not all(file.is_file() and sidecar_path(file).is_file() for file in files.values()):
         return None
-    sidecars = tuple(read_json(sidecar_path(file)) for file in files)
-    hashes = [sha256_file(file) for file in files]
-    if hashes != [sidecar.get("sha256") for sidecar in sidecars]:
+    sidecars = {name: read_json(sidecar_path(file)) for name, file in files.items()}
+    hashes = [sha256_file(file) for file in files.values()]
+    if hashes != [sidecar.get("sha256") for sidecar in sidecars.values()]:
         return None
     return Cell(spec, files, sidecars, digest_json([LAYOUT, *hashes], length=32))
 
 
 def trial_id(study: str, spec: dict[str, Any], seed: int) -> str:
     """The trial's unique name in the tracker; the block is not part of it, so regrouped seeds keep theirs."""
-    attack = Path(spec["attack"]).name.removeprefix("attack-")
-    return "/".join((study, spec["dataset"], spec["architecture"], spec["model"], attack, str(seed)))
+    parts = [study, spec["dataset"], spec["architecture"], spec["model"]]
+    if attack := spec["steps"].get("attack"):
+        parts.append(Path(attack).name.removeprefix("attack-"))
+    return "/".join([*parts, str(seed)])
 
 
 def run_name(spec: dict[str, Any], seed: int) -> str:
@@ -117,18 +119,27 @@ def results(scores) -> list[tuple[str, int, float]]:
     return points
 
 
+def accuracy(rounds) -> list[tuple[str, int, float]]:
+    """(metric, round, value) of one seed's rounds: the global model's test accuracy."""
+    sums = rounds.groupby("round")[["correct", "total"]].sum()
+    return [("test/accuracy", int(row.Index), float(row.correct / row.total)) for row in sums.itertuples()]
+
+
+#: Tables that are ingested, and the (metric, step, value) points that one seed's rows give.
+POINTS = {"training": curves, "scores": results, "rounds": accuracy}
+
+
 def metric_name(*parts: str) -> str:
     """Parts joined in a form that MLflow accepts: letters, digits, ``_ - . / :`` and space."""
     name = "/".join(part for part in parts if part)
     return name.replace("@", "_at_").replace("->", " to ")
 
 
-def span(sidecars: tuple[dict, dict]) -> tuple[int, int]:
-    """Start of the training and end of the attack, milliseconds since 1970; (0, 0) if not recorded."""
-    train, attack = sidecars
+def span(sidecars: list[dict]) -> tuple[int, int]:
+    """Start of the first job and end of the last, milliseconds since 1970; (0, 0) if not recorded."""
     try:
-        start = 1000 * _epoch(train["started"])
-        end = 1000 * _epoch(attack["started"]) + round(1000 * attack["seconds"])
+        start = 1000 * _epoch(sidecars[0]["started"])
+        end = 1000 * _epoch(sidecars[-1]["started"]) + round(1000 * sidecars[-1]["seconds"])
     except (KeyError, ValueError):
         return 0, 0
     return start, max(start, end)

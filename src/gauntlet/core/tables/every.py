@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gauntlet.core.tables import attacks, training
+from gauntlet.core.tables import attacks, federated, training
 
-COLUMNS = {**attacks.COLUMNS, **training.COLUMNS}
-KEYS = {**attacks.KEYS, **training.KEYS}
+COLUMNS = {**attacks.COLUMNS, **federated.COLUMNS, **training.COLUMNS}
+KEYS = {**attacks.KEYS, **federated.KEYS, **training.KEYS}

@@ -103,11 +103,11 @@ def run(
     choice = 0.5 if settings.restarts > 1 else 0
     passes = (settings.steps + choice) * settings.restarts * identity["method"]["members"]
     print(f"every headline attack: {passes:g} forward-backward passes per image", file=sys.stderr)
-    for name in TABLES:
+    for name in TABLES["attack"]:
         rows = [row for seed in seeds for row in done[str(seed)][name]]
         write_rows(out / f"{name}.parquet", rows, COLUMNS[name])
     recorder.write(
-        *(out / f"{name}.parquet" for name in TABLES),
+        *(out / f"{name}.parquet" for name in TABLES["attack"]),
         device=describe(device),
         code=digest,
         cost={

@@ -8,9 +8,8 @@ from pydantic import Field, model_validator
 
 from gauntlet.core.config import Strict
 
-#: The tables (``core.tables``) that an attack job writes, and their files.
-TABLES = ("scores", "examples", "projections", "sanity")
-MEASUREMENTS = tuple(f"{name}.parquet" for name in TABLES)
+#: Step -> the tables (``core.tables``) that its job writes.
+TABLES = {"train": ("training",), "attack": ("scores", "examples", "projections", "sanity")}
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, strict=False)]
@@ -76,6 +75,11 @@ class Evaluate(Strict):
         if self.sweep_attack not in self.attacks:
             raise ValueError(f"sweep_attack {self.sweep_attack!r} is not among attacks {self.attacks}")
         return self
+
+
+def method_kind(method: dict[str, Any]) -> tuple[str, str]:
+    """The registered (kind, name) that ``method["options"]`` are for."""
+    return ("defense", method["defense"])
 
 
 def train_methods(identity: dict[str, Any]) -> tuple[tuple[str, str], ...]:

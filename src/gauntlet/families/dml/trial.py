@@ -28,7 +28,7 @@ class Trial:
     def __init__(self, target: Target, index: np.ndarray, source):
         self.target, self.index, self.source = target, index, source
         self.settings, self.seed = target.settings, target.seed
-        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES["attack"]}
         nets = list(getattr(target.net, "members", [target.net]))
         self.members = [
             Target(net, target.images, target.labels, target.settings, target.seed)
