@@ -133,13 +133,13 @@ class ToyMethod(Loose):
 
 @pytest.fixture
 def toy(study, monkeypatch):
-    """The plan of a study whose family only trains, and whose data name an attack."""
+    """The plan of a study whose family only trains, and whose data name a registered method with options."""
     module = ModuleType("gauntlet.families.toy.settings")
     module.TABLES = {"train": ("training", "rounds")}
     module.Data, module.Method, module.Train = Loose, ToyMethod, Loose
     module.Evaluate = Strict
     module.method_kind = lambda method: ("defense", method["defense"])
-    module.train_methods = lambda identity: (("attack", identity["data"]["inner"]["attack"]),)
+    module.train_methods = lambda identity: (("defense", identity["data"]["defense"]),)
     module.evaluate_methods = lambda identity, evaluate: ()
     module.surrogate = lambda identity: None
     module.model_label = lambda method: method["defense"]
@@ -155,7 +155,7 @@ def toy(study, monkeypatch):
 
 
 def test_a_family_without_attacks_has_one_job_per_cell(toy):
-    plan = toy({"inner": {"attack": "shift"}})
+    plan = toy({"defense": "eat", "options": {"parts_per_member": 3}})
     part = plan.part("eat")
     cells = list(plan.cells())
     assert len(cells) == len(part.cells) == len(plan.trained()) == 4
@@ -175,12 +175,23 @@ def test_a_family_without_attacks_has_one_job_per_cell(toy):
     assert row["log"] == f"logs/{cells[0].name}/train.log"
 
 
-def test_the_names_that_a_training_uses_are_checked_where_they_are_given(toy):
+@pytest.mark.parametrize(
+    ("data", "key", "says"),
+    [
+        ({"defense": "eet"}, "defense", "did you mean 'eat'"),
+        (
+            {"defense": "eat", "options": {"part_per_member": 3}},
+            "options.part_per_member",
+            "parts_per_member",
+        ),
+    ],
+)
+def test_the_names_that_a_training_uses_are_checked_where_they_are_given(toy, data, key, says):
     with pytest.raises(GauntletError) as caught:
-        toy({"inner": {"attack": "shfit"}})
+        toy(data)
     message = str(caught.value)
-    assert message.startswith("x.yaml: studies.eat.grids.0.data.inner.attack")
-    assert "did you mean 'shift'" in message
+    assert message.startswith(f"x.yaml: studies.eat.grids.0.data.{key}")
+    assert says in message
 
 
 def test_an_unknown_cell_names_the_closest():

@@ -220,8 +220,7 @@ def _grid_cells(
                 "method": declared[label],
                 "train": parsed["train"].model_dump(mode="json"),
             }
-            for kind, name in settings.train_methods(identity):
-                _known(name, registry.names(kind), kind, file, _key_of(identity, kind, name, key))
+            _check_names(identity, settings, STUDIES / f"{study.study}.yaml", label, file, key)
             for block in grid.seeds or scale.seeds:
                 yield label, Cell(study.family, grid.dataset, architecture, block, identity, evaluate)
 
@@ -238,16 +237,20 @@ def _methods(study: Study) -> dict[str, dict[str, Any]]:
     return methods
 
 
-def _key_of(identity: dict[str, Any], kind: str, name: str, grid: str) -> str:
-    """The key of a scale file that names a registered method; that of its grid where none is so called."""
-
-    def search(value: Any, key: str) -> Iterator[str]:
-        for field, inner in value.items() if isinstance(value, dict) else ():
-            if (field, inner) == (kind, name):
-                yield f"{key}.{field}"
-            yield from search(inner, f"{key}.{field}")
-
-    return next((key for part in ("data", "train") for key in search(identity[part], f"{grid}.{part}")), grid)
+def _check_names(
+    identity: dict[str, Any], settings: Any, study: Path, label: str, file: str | Path, grid: str
+) -> None:
+    """Every registered method that a training uses exists, and the options beside its name are its own."""
+    files = {"method": study, "data": file, "train": file}
+    keys = {"method": f"methods.{label}", "data": f"{grid}.data", "train": f"{grid}.train"}
+    for kind, name in settings.train_methods(identity):
+        part = next((part for part in files if identity[part].get(kind) == name), None)
+        if part is None:  # the architecture: checked where it is given
+            continue
+        _known(name, registry.names(kind), kind, files[part], f"{keys[part]}.{kind}")
+        if part != "method" and "options" in identity[part]:
+            options = f"{keys[part]}.options"
+            check_options(kind, name, identity[part]["options"], file=files[part], key=options)
 
 
 def _known(name: str, known: Any, what: str, file: str | Path, key: str) -> None:
