@@ -58,6 +58,8 @@ def server():
                 self.send_error(404)
                 return
             self.send_response(200)
+            if self.path.endswith("/"):  # pip reads an index page only when it is declared as HTML
+                self.send_header("Content-Type", "text/html")
             self.end_headers()
             self.wfile.write(body)
 

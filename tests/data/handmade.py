@@ -5,6 +5,7 @@ import hashlib
 import io
 import struct
 import tarfile
+import zipfile
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +45,21 @@ def deb(data: bytes, suffix: str = "xz") -> bytes:
         assert len(header) == 60
         out += header + content + b"\n" * (len(content) % 2)
     return out
+
+
+def wheel(package: str, version: str, *members: tuple[str, bytes]) -> bytes:
+    """A pure Python wheel with some more files in it (the binary distribution format)."""
+    info = f"{package}-{version}.dist-info"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (
+            *members,
+            (f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n".encode()),
+            (f"{info}/WHEEL", b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+            (f"{info}/RECORD", b""),
+        ):
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return out.getvalue()
 
 
 def facts(content: bytes) -> dict:

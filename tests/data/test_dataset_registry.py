@@ -10,17 +10,18 @@ from gauntlet.core.registry import names as methods
 from gauntlet.data import registry
 
 CONTENT = yaml.safe_load(registry.REGISTRY.read_text())
-ROOTS = {"digits": "datasets", "fashion-mnist": "data"}
+NAMES = ["digits", "fashion-mnist", "mnist", "mnist-5k"]
+UNPINNED = {"mnist"}  # nobody has prepared it yet, for want of the published files
 
 
 def test_what_it_holds():
-    assert registry.names() == ["digits", "fashion-mnist"]
+    assert registry.names() == NAMES
     for name in registry.names():
         entry = registry.entry(name)
-        assert str(registry.folder(name)) == f"{ROOTS[name]}/{name}"
         assert entry.reader in methods("reader")
-        assert entry.prepared
-        assert entry.terms == "vendor"  # data/ is pushed to remotes that others can read
+        assert (entry.prepared is None) == (name in UNPINNED)
+        if registry.folder(name).parts[0] == "data":
+            assert entry.terms == "vendor"  # data/ is pushed to remotes that others can read
         assert all(file.sha256 for file in entry.files.values())
 
 

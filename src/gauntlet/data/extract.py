@@ -1,4 +1,4 @@
-"""One safe way to unpack archives: tar (plain, gz, bz2, xz), zip and Debian packages.
+"""One safe way to unpack archives: tar (plain, gz, bz2, xz), zip, wheels and Debian packages.
 
 An archive is untrusted input. Members may not have absolute names or ``..``, may not be devices,
 may not appear twice, and together may not exceed a declared size. No link is ever created: a link
@@ -23,6 +23,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.data.ar import Part, members
 
 CHUNK = 1 << 20
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 NAME_MAX = 255  # bytes in one part of a path, on common file systems
 REMEDY = "do not use this archive; get it again from its publisher"
 
@@ -31,8 +32,8 @@ def extract(archive: str | Path, into: str | Path, *, limit: int) -> list[Path]:
     """Unpack an archive, by the kind that its name says, into the folder ``into``.
 
     Args:
-        archive: ``.tar``, ``.tar.gz``, ``.tgz``, ``.tar.bz2``, ``.tar.xz``, ``.zip``, ``.deb``, or a
-            single compressed file ``.gz``.
+        archive: ``.tar``, ``.tar.gz``, ``.tgz``, ``.tar.bz2``, ``.tar.xz``, ``.zip``, ``.whl``, ``.deb``, or
+            a single compressed file ``.gz``.
         into: an existing folder.
         limit: the most bytes that all members together may have, unpacked (for a tar archive, with
             the padding after the last one, usually 10 kB).
@@ -51,9 +52,9 @@ def extract(archive: str | Path, into: str | Path, *, limit: int) -> list[Path]:
     with _damage(archive):
         if name.endswith(".deb"):
             _deb(archive, target)
-        elif name.endswith(".zip"):
+        elif name.endswith((".zip", ".whl")):
             _zip(archive, target)
-        elif name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+        elif name.endswith(TARS):
             with tarfile.open(archive, "r:*") as tar:
                 _tar(tar, target)
         elif name.endswith(".gz"):

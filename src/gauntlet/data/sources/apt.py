@@ -59,7 +59,7 @@ def obtain(source: Apt, entry: Entry, scratch: Path) -> Found:
     unpacked = root / "unpacked"
     unpacked.mkdir()
     extract(packages[0], unpacked, limit=4 * packages[0].stat().st_size)
-    return Found(files=locate(entry, unpacked, root / "files"))
+    return Found(files=locate(entry.files, unpacked, root / "files"))
 
 
 def _apt(configuration: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess:

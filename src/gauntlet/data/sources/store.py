@@ -22,4 +22,4 @@ def obtain(store: Path, entry: Entry, scratch: Path) -> Found:
         if entry.prepared and folder.is_dir() and verify(folder, entry.prepared) is None:
             return Found(prepared=folder)
     root = store / entry.name if (store / entry.name).is_dir() else store
-    return Found(files=locate(entry, root, scratch))
+    return Found(files=locate(entry.files, root, scratch))

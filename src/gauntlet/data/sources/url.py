@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from gauntlet.data.extract import extract
+from gauntlet.data.extract import TARS, extract
 from gauntlet.data.raw import locate
 from gauntlet.data.registry import Entry, File, Url
 from gauntlet.data.sources import Found, Unavailable
@@ -33,11 +33,11 @@ def obtain(source: Url, entry: Entry, scratch: Path) -> Found:
                 break
         else:
             raise Unavailable("; ".join(reasons))
-        if path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip", ".deb")):
+        if name.endswith((*TARS, ".zip", ".deb")):
             into = scratch / f"{name}.unpacked"
             into.mkdir()
             extract(path, into, limit=source.unpacked or 4 * expected.size)
-    return Found(files=locate(entry, scratch, scratch / "files"))
+    return Found(files=locate(entry.files, scratch, scratch / "files"))
 
 
 def _download(url: str, path: Path, expected: File) -> str | None:

@@ -18,5 +18,5 @@ def obtain(source: Wheel, entry: Entry, scratch: Path) -> Found:
     for location in spec.submodule_search_locations:
         path = Path(location) / source.path
         if path.is_file():
-            return Found(files=locate(entry, path.parent, scratch))
+            return Found(files=locate(entry.files, path.parent, scratch))
     raise Unavailable(f"the installed {source.package!r} has no file {source.path}")
