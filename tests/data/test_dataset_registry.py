@@ -8,9 +8,10 @@ import yaml
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import names as methods
 from gauntlet.data import registry
+from gauntlet.data.sources import folder
 
 CONTENT = yaml.safe_load(registry.REGISTRY.read_text())
-NAMES = ["digits", "fashion-mnist", "mnist", "mnist-5k"]
+NAMES = ["cifar10", "digits", "fashion-mnist", "mnist", "mnist-5k"]
 UNPINNED = {"mnist"}  # nobody has prepared it yet, for want of the published files
 
 
@@ -23,6 +24,29 @@ def test_what_it_holds():
         if registry.folder(name).parts[0] == "data":
             assert entry.terms == "vendor"  # data/ is pushed to remotes that others can read
         assert all(file.sha256 for file in entry.files.values())
+
+
+def test_published_archives_are_what_the_reader_reads():
+    """Said twice, once for the download and once for a folder of the user: they must agree."""
+    entry = registry.entry("cifar10")
+    (archive,) = entry.files.values()
+    published = [source.files for source in entry.sources if source.kind == "url"]
+    assert published == [{archive.name: registry.File(size=archive.size, sha256=archive.sha256)}]
+
+
+def test_listings_of_other_forms():
+    for name in registry.names():
+        for source in registry.entry(name).sources:
+            if source.kind == "folder":
+                assert source.reader in methods("reader")
+                files = folder.listing(source)
+                assert all(file.name == key and file.sha256 for key, file in files.items())
+    (mosaics,) = (source for source in registry.entry("cifar10").sources if source.kind == "folder")
+    names = set(folder.listing(mosaics))
+    assert {f"train-{number:03}.webp" for number in range(125)} < names
+    assert {f"test-{number:03}.webp" for number in range(25)} < names
+    assert {"train-labels.txt", "test-labels.txt"} < names
+    assert len(names) == 152
 
 
 def test_the_order_of_the_sources():

@@ -223,3 +223,22 @@ def test_mnist_5k():
     assert found.train.images.std() / 255 == pytest.approx(0.3081, abs=2e-3)
     images = np.concatenate([found.train.images, found.test.images])
     assert len({image.tobytes() for image in images}) == 5000
+
+
+@pytest.mark.slow
+def test_cifar10():
+    found = here("cifar10")
+    assert np.bincount(found.train.labels).tolist() == [5000] * 10
+    assert np.bincount(found.test.labels).tolist() == [1000] * 10
+    # the statistics of the training images that the field uses for normalisation, red, green, blue
+    planes = found.train.images.swapaxes(0, 1).reshape(3, -1)
+    means = [plane.mean(dtype=np.float64) / 255 for plane in planes]
+    deviations = [plane.std(dtype=np.float64) / 255 for plane in planes]
+    assert means == pytest.approx([0.49140, 0.48216, 0.44653], abs=1e-5)
+    assert deviations == pytest.approx([0.24703, 0.24349, 0.26159], abs=1e-5)
+    for split in (found.train, found.test):
+        keys = [
+            (label, hashlib.sha256(image).digest())
+            for image, label in zip(split.images, split.labels, strict=True)
+        ]
+        assert keys == sorted(keys)

@@ -8,7 +8,7 @@ import pytest
 from handmade import deb, tar
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.data.extract import extract
+from gauntlet.data.extract import extract, read_members
 
 
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfile.TarInfo, bytes]:
@@ -166,3 +166,48 @@ def test_a_damaged_archive_is_one_clear_error(tmp_path, name, archive, damage):
 def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(GauntletError, match="known kind"):
         unpack(tmp_path, "x.rar", b"Rar!")
+
+
+def in_memory(tmp_path, content, names=("a", "c"), limit=6):
+    (tmp_path / "x.tar").write_bytes(content)
+    try:
+        return read_members(tmp_path / "x.tar", names, limit=limit)
+    finally:
+        assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
+
+
+def test_chosen_members_are_read_and_the_rest_is_left(tmp_path):
+    archive = tar(("../evil", b"x" * 100), ("d/a", b"one"), ("b", b"x" * 100), ("c", b"two"), mode="w")
+    assert in_memory(tmp_path, archive) == {"a": b"one", "c": b"two"}
+    assert in_memory(tmp_path, tar(("d/a", b"one"), ("c", b"two"), mode="w:gz")) == {"a": b"one", "c": b"two"}
+
+
+def test_reading_ends_with_the_last_chosen_member(tmp_path):
+    archive = tar(("a", b"one"), ("c", b"two"), ("unlabelled", b"x" * 10_000), mode="w")
+    assert in_memory(tmp_path, archive[:4000]) == {"a": b"one", "c": b"two"}
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ([("a", b"one")], "it has no c"),
+        ([("a", b"one"), ("d/a", b"two"), ("c", b"")], "appears twice"),
+        ([("a", b"one"), link("c", "a")], "not a regular file"),
+        ([("a", b"one"), link("c", "a", tarfile.LNKTYPE)], "not a regular file"),
+        ([("a", b"one"), special("c", tarfile.FIFOTYPE)], "not a regular file"),
+        ([("a", b"one"), ("c", b"four")], "larger than"),
+    ],
+)
+def test_chosen_members_that_are_refused(tmp_path, members, reason):
+    with pytest.raises(GauntletError, match=reason) as caught:
+        in_memory(tmp_path, tar(*members, mode="w"))
+    assert caught.value.file == tmp_path / "x.tar"
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>Sorry</html>", tar(("a", b"one"), ("c", b"x" * 6000), mode="w")[:3000]]
+)
+def test_chosen_members_of_a_damaged_archive(tmp_path, content):
+    with pytest.raises(GauntletError, match=r"archive|unpack"):
+        in_memory(tmp_path, content, limit=10_000)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.data.extract import extract
+from gauntlet.data.extract import extract, read_members
 from gauntlet.data.readers.idx import read_idx
 
 MEMBERS = [("a", b"one" * 50), ("b/c", b"two" * 50)]
@@ -57,3 +57,14 @@ def test_idx(content):
         path.write_bytes(content)
         with suppress(GauntletError):  # the only exception allowed
             assert read_idx(path).nbytes <= len(content)
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=damaged(ARCHIVES["x.tar"]))
+def test_members_of_archives(content):
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "x.tar"
+        path.write_bytes(content)
+        with suppress(GauntletError):  # the only exception allowed
+            assert sum(map(len, read_members(path, {"a", "c"}, limit=300).values())) <= 300
+        assert list(Path(scratch).iterdir()) == [path]

@@ -13,7 +13,7 @@ import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -63,6 +63,42 @@ def extract(archive: str | Path, into: str | Path, *, limit: int) -> list[Path]:
         else:
             raise GauntletError("not an archive of a known kind", file=archive, remedy="tar, zip, deb or gz")
     return target.written
+
+
+def read_members(archive: str | Path, names: Collection[str], *, limit: int) -> dict[str, bytes]:
+    """The content of some files of a tar archive, in memory; of the rest nothing is kept or written.
+
+    Args:
+        names: the files, without their folders. Reading ends with the last of them.
+        limit: the most bytes that they may have together.
+
+    Raises:
+        GauntletError: a damaged archive; one of the files is missing, appears twice, is a link or a
+            special file, or exceeds ``limit``.
+    """
+    archive = Path(archive)
+    found: dict[str, bytes] = {}
+
+    def refuse(name: str, problem: str) -> GauntletError:
+        return GauntletError(f"refused: {problem}", file=archive, key=name, remedy=REMEDY)
+
+    with _damage(archive), tarfile.open(archive, "r:*") as tar:
+        for member in tar:
+            name = PurePosixPath(member.name).name
+            if name not in names:
+                continue
+            if name in found:
+                raise refuse(name, "it appears twice")
+            if not member.isreg():
+                raise refuse(name, "it is not a regular file")
+            limit -= member.size
+            if limit < 0:
+                raise refuse(name, "it is larger than this dataset can be")
+            found[name] = tar.extractfile(member).read()
+            if len(found) == len(names):
+                return found
+    missing = sorted(set(names) - set(found))
+    raise GauntletError(f"it has no {', '.join(missing)}", file=archive, remedy=REMEDY)
 
 
 @contextmanager

@@ -15,11 +15,12 @@ from gauntlet.core.files import atomic
 from gauntlet.core.registry import resolve
 from gauntlet.data import prepared, registry
 from gauntlet.data.registry import PREPARED, Entry
-from gauntlet.data.sources import Found, Unavailable, apt, dvc, index, store, url, wheel
+from gauntlet.data.sources import Found, Unavailable, apt, dvc, folder, index, store, url, wheel
 
 OBTAIN = {
     "apt": apt.obtain,
     "dvc": dvc.obtain,
+    "folder": folder.obtain,
     "index": index.obtain,
     "url": url.obtain,
     "wheel": wheel.obtain,
@@ -119,7 +120,8 @@ def _build(entry: Entry, found: Found, folder: Path) -> None:
                 raise Unavailable(f"{file} is missing")
             shutil.copyfile(found.prepared / file, folder / file)
     else:
-        prepared.write(resolve("reader", entry.reader)(found.files, entry), entry, folder)
+        read = resolve("reader", found.reader or entry.reader)
+        prepared.write(read(found.files, entry), entry, folder)
     if entry.prepared and (fault := prepared.verify(folder, entry.prepared)):
         raise Unavailable(f"{fault[0]}: its SHA-256 after preparation is not the registry's")
 

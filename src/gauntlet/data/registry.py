@@ -94,6 +94,18 @@ class Index(Strict):
         return f"the package index ({self.package} {self.version})"
 
 
+class Folder(Strict):
+    """The set in another form, with a reader of its own, in the folder that GAUNTLET_DATA names."""
+
+    kind: Literal["folder"]
+    reader: str
+    listing: FileName = Field(description="file of listings/: size and hash of every file of this form")
+
+    @property
+    def label(self) -> str:
+        return f"GAUNTLET_DATA (as {self.reader})"
+
+
 class Url(Strict):
     """Published files; every base is tried for every file. Archives are unpacked by their suffix."""
 
@@ -109,7 +121,7 @@ class Url(Strict):
         return self.bases[0].split("/")[2]
 
 
-Source = Annotated[Dvc | Apt | Wheel | Index | Url, Field(discriminator="kind")]
+Source = Annotated[Dvc | Apt | Wheel | Index | Folder | Url, Field(discriminator="kind")]
 
 
 class Counts(Strict):

@@ -38,6 +38,7 @@ DATASETS = {
     "digits": "digits",
     "mnist": "MNIST",
     "mnist-5k": "MNIST (5,000)",
+    "cifar10": "CIFAR-10",
     "glyphs": "glyphs",
     "cub200": "CUB-200-2011",
     "cars196": "CARS196",

@@ -16,7 +16,11 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """What a source delivers: a prepared set (not yet verified), or the reader's files (verified)."""
+    """What a source delivers: a prepared set (not yet verified), or the reader's files (verified).
+
+    ``reader`` is the one that reads ``files``; the entry's when None.
+    """
 
     prepared: Path | None = None
     files: dict[str, Path] = field(default_factory=dict)
+    reader: str | None = None

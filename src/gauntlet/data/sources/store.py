@@ -21,5 +21,9 @@ def obtain(store: Path, entry: Entry, scratch: Path) -> Found:
     for folder in (store / entry.name, store / entry.folder):
         if entry.prepared and folder.is_dir() and verify(folder, entry.prepared) is None:
             return Found(prepared=folder)
-    root = store / entry.name if (store / entry.name).is_dir() else store
-    return Found(files=locate(entry.files, root, scratch))
+    return Found(files=locate(entry.files, root(store, entry), scratch))
+
+
+def root(store: Path, entry: Entry) -> Path:
+    """Where in the user's folder the files of a set are looked for: the folder of its name, or everywhere."""
+    return store / entry.name if (store / entry.name).is_dir() else store

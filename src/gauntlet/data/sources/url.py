@@ -22,6 +22,7 @@ REPORT = 5  # seconds between two lines of progress
 
 def obtain(source: Url, entry: Entry, scratch: Path) -> Found:
     """Download every file from the first base that serves it intact, and unpack it."""
+    whole = {file.name for file in entry.files.values()}  # archives that the reader reads as they are
     for name, expected in source.files.items():
         path = scratch / name
         reasons = []
@@ -33,7 +34,7 @@ def obtain(source: Url, entry: Entry, scratch: Path) -> Found:
                 break
         else:
             raise Unavailable("; ".join(reasons))
-        if name.endswith((*TARS, ".zip", ".deb")):
+        if name not in whole and name.endswith((*TARS, ".zip", ".deb")):
             into = scratch / f"{name}.unpacked"
             into.mkdir()
             extract(path, into, limit=source.unpacked or 4 * expected.size)
