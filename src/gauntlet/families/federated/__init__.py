@@ -1,0 +1,1 @@
+"""Federated learning: simulate clients and a server, round by round."""

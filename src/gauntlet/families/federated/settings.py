@@ -1,0 +1,98 @@
+"""What a ``federated`` trial is determined by. Imports no torch: the workflow reads this while parsing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from gauntlet.core.config import Strict
+
+#: The tables (``core.tables``) that a step's job writes. There is no attack: one job does it all.
+TABLES = {"train": ("training", "rounds", "picks", "clients")}
+
+Positive = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, strict=False)]
+NonNegative = Annotated[float, Field(ge=0, strict=False)]
+
+
+class Data(Strict):
+    """Which images there are, and who owns them."""
+
+    clients: Positive
+    partition: str = Field("iid", description="a file in src/gauntlet/data/partitions/")
+    options: dict[str, Any] = Field(default_factory=dict, description="arguments of the partition")
+    per_class: Positive | None = Field(None, description="training images per class; all when absent")
+    held_out: Annotated[int, Field(ge=0)] = Field(
+        0, description="images per class of the training split that the server keeps for itself"
+    )
+    test_per_class: Positive | None = Field(None, description="test images per class; all when absent")
+
+
+class Method(Strict):
+    """Who takes part, what they optimise, and how their models become one."""
+
+    selection: str = Field(description="a file in src/gauntlet/selection/")
+    aggregation: str = Field("fedavg", description="a file in src/gauntlet/aggregation/")
+    proximal: NonNegative = Field(0.0, description="mu of FedProx: local loss + mu/2 ||w - w_t||^2")
+    contributions: Literal["needed", "maverick", "always"] = Field(
+        "needed",
+        description="rounds whose clients' contributions are measured: those the selection needs, those"
+        " with a Maverick too, or all; the training is the same",
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="arguments of the selection")
+
+
+class Train(Strict):
+    """The recipe, shared by all methods. Pixel values are in [0, 1]."""
+
+    rounds: Positive
+    selected: Positive = Field(description="clients per round")
+    epochs: Positive = Field(1, description="local epochs per round")
+    batch: Positive
+    lr: PositiveFloat
+    momentum: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.0
+    weight_decay: NonNegative = 0.0
+    schedule: Literal["round", "participation"] = Field(
+        "round", description="what the decay counts: global rounds, or the client's own participations"
+    )
+    decay_every: Positive | None = Field(None, description="rounds or participations; never when absent")
+    decay: Annotated[float, Field(gt=0, le=1, strict=False)] = 0.1
+    least_lr: NonNegative = Field(0.0, description="a decay that would go below this is left out")
+    mode: Literal["sequential", "stacked"] = Field(
+        "stacked", description="clients of a round one after the other, or as copies in one program"
+    )
+    learn: bool = Field(True, description="false: selection only, no training")
+
+
+class Evaluate(Strict):
+    """Nothing: every round is measured while training."""
+
+
+def train_methods(identity: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The registered methods (kind, name) that a training uses."""
+    return (
+        ("partition", identity["data"]["partition"]),
+        ("selection", identity["method"]["selection"]),
+        ("aggregation", identity["method"]["aggregation"]),
+        ("model", identity["architecture"]),
+    )
+
+
+def evaluate_methods(identity: dict[str, Any], evaluate: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return ()
+
+
+def method_kind(method: dict[str, Any]) -> tuple[str, str]:
+    """The registered (kind, name) that ``method["options"]`` belong to."""
+    return "selection", method["selection"]
+
+
+def surrogate(identity: dict[str, Any]) -> None:
+    """Nothing is attacked, so no surrogate is needed."""
+
+
+def model_label(method: dict[str, Any]) -> str:
+    """The readable part of a trial's folder name."""
+    prox = "_prox" if method["proximal"] else ""
+    return f"{method['selection']}_{method['aggregation']}{prox}"

@@ -1,0 +1,110 @@
+"""Several copies of one network, each with weights of its own, in one program.
+
+Small batches leave most of a step to overhead: K copies as one grouped convolution take far less than K
+steps. The copies never mix, so each computes what it would alone, up to rounding.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gauntlet.core.errors import GauntletError
+
+
+def stack(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """K states of equal shapes -> one with a leading dimension K."""
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+
+
+class Stacked:
+    """Runs copies of ``net``, an ``nn.Sequential`` of the layers below.
+
+    Knows Conv2d (ungrouped), BatchNorm2d, ReLU, MaxPool2d, Flatten and Linear.
+
+    Raises:
+        GauntletError: another layer.
+    """
+
+    def __init__(self, net: nn.Sequential):
+        self.layers = []
+        children = net.named_children() if isinstance(net, nn.Sequential) else [("", net)]
+        for name, layer in children:
+            run = RUN.get(type(layer))
+            if run is None or getattr(layer, "groups", 1) != 1:
+                raise GauntletError(
+                    f"copies of a network with a layer {type(layer).__name__} cannot be stacked",
+                    key="train.mode",
+                    remedy="set mode: sequential",
+                )
+            self.layers.append((name, layer, run))
+
+    def __call__(self, tensors: dict[str, Tensor], images: Tensor, training: bool) -> Tensor:
+        """Logits of every copy.
+
+        Args:
+            tensors: parameters and buffers by their names in the state dict, each (K, ...). Running
+                statistics are updated in place when training.
+            images: (K, b, C, h, w), a batch for each copy; or (b, C, h, w), the same for all.
+            training: use and update batch statistics.
+
+        Returns: (K, b, outputs).
+        """
+        copies = len(next(iter(tensors.values())))
+        shared = images.dim() == 4
+        x = images if shared else images.transpose(0, 1).flatten(1, 2)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for name, layer, run in self.layers:
+            own = {key: tensors.get(f"{name}.{key}") for key in TENSORS.get(type(layer), ())}
+            x = run(layer, own, x, copies, training, shared)
+            shared = shared and not own and not isinstance(layer, nn.Flatten)
+        return x
+
+
+def _conv(layer, own, x, copies, training, shared):
+    weight, bias = own["weight"].flatten(0, 1), own["bias"]
+    bias = None if bias is None else bias.flatten()
+    groups = 1 if shared else copies  # copies that read the same images are one convolution
+    out = F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, groups)
+    # The layout of one-channel images is ambiguous and would be lost here; what follows is faster in it.
+    return out.contiguous(memory_format=torch.channels_last)
+
+
+def _norm(layer, own, x, copies, training, shared):
+    mean, var, weight, bias = (own[key].flatten() for key in TENSORS[nn.BatchNorm2d])
+    return F.batch_norm(x, mean, var, weight, bias, training, layer.momentum, layer.eps)
+
+
+def _relu(layer, own, x, copies, training, shared):
+    return F.relu(x)
+
+
+def _pool(layer, own, x, copies, training, shared):
+    return F.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding)
+
+
+def _flatten(layer, own, x, copies, training, shared):
+    """To (K, b, features): from here on copies are a batch of matrices."""
+    if shared:
+        return x.flatten(1).expand(copies, -1, -1)
+    return x.reshape(len(x), copies, -1).transpose(0, 1)
+
+
+def _linear(layer, own, x, copies, training, shared):
+    return torch.baddbmm(own["bias"][:, None], x, own["weight"].transpose(1, 2))
+
+
+RUN = {
+    nn.Conv2d: _conv,
+    nn.BatchNorm2d: _norm,
+    nn.ReLU: _relu,
+    nn.MaxPool2d: _pool,
+    nn.Flatten: _flatten,
+    nn.Linear: _linear,
+}
+TENSORS = {
+    nn.Conv2d: ("weight", "bias"),
+    nn.BatchNorm2d: ("running_mean", "running_var", "weight", "bias"),
+    nn.Linear: ("weight", "bias"),
+}

@@ -1,0 +1,37 @@
+"""Selection of one client from every cluster of similar clients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gauntlet.core.registry import register
+from gauntlet.metrics.clustering import kmeans
+from gauntlet.selection.base import Federation, Probe, Selection
+
+
+@register("selection", "fedfast")
+class FedFast(Selection):
+    """The selection part of FedFast (Muhammad et al. 2020), as the FedEMD paper compares with it.
+
+    K-means with k = K on the label histograms, one uniformly drawn client per cluster: a Maverick forms a
+    cluster of its own and takes part in every round. Histograms are reported once, so the clusters are made
+    once; where fewer histograms than K differ, the rest of a round is drawn uniformly.
+
+    Args:
+        runs: random starts of k-means; the best is kept.
+    """
+
+    def __init__(self, runs: int = 10):
+        self.runs = runs
+
+    def begin(self, federation: Federation) -> None:
+        super().begin(federation)
+        histograms = federation.histograms.astype(np.float32)
+        k = min(federation.selected, len(np.unique(histograms, axis=0)))
+        self.clusters = kmeans(histograms, k, self.runs)
+
+    def select(self, round: int, uniforms: np.ndarray, probe: Probe) -> np.ndarray:
+        order = np.argsort(-uniforms[0], kind="stable")
+        firsts = [order[np.argmax(self.clusters[order] == cluster)] for cluster in np.unique(self.clusters)]
+        rest = [client for client in order if client not in firsts]
+        return np.sort(np.array([*firsts, *rest][: self.federation.selected]))

@@ -1,0 +1,38 @@
+"""Selection of the candidates with the highest loss."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.registry import register
+from gauntlet.selection.base import Federation, Probe, Selection, sample
+
+
+@register("selection", "power_of_choice")
+class PowerOfChoice(Selection):
+    """Cho, Wang & Joshi (2020), pow-d: draw ``candidates`` clients with probability proportional to their
+    number of images, take the K on whose images the global model's loss is highest.
+
+    Args:
+        candidates: d, at least K; 2K when absent.
+        images: how many images of a candidate the loss is estimated on (their cpow-d); all when absent.
+    """
+
+    def __init__(self, candidates: int | None = None, images: int | None = None):
+        self.candidates, self.images = candidates, images
+
+    def begin(self, federation: Federation) -> None:
+        super().begin(federation)
+        self.count = min(self.candidates or 2 * federation.selected, federation.clients)
+        if self.count < federation.selected:
+            raise GauntletError(
+                f"{self.count} candidates for {federation.selected} places",
+                key="method.options.candidates",
+                remedy="choose at least as many as clients per round",
+            )
+
+    def select(self, round: int, uniforms: np.ndarray, probe: Probe) -> np.ndarray:
+        candidates = sample(self.federation.samples, self.count, uniforms[0])
+        losses = probe(candidates, self.images)
+        return np.sort(candidates[np.argsort(-losses, kind="stable")[: self.federation.selected]])
