@@ -47,7 +47,7 @@ def test_every_scale_of_the_repository_is_valid(scale):
 def test_mini_keeps_five_paired_seeds():
     for part in load_plan("config/mini.yaml").studies.values():
         seeds = {}
-        for method, cell in part.cells:
+        for method, _, cell in part.cells:
             seeds.setdefault((cell.dataset, cell.architecture, method), set()).update(cell.seeds)
         assert all(len(found) >= 5 for found in seeds.values())
         assert len({frozenset(found) for found in seeds.values()}) == 1
@@ -71,8 +71,8 @@ def test_blocks_are_seeds():
 
 
 def test_the_methods_of_a_scale_are_those_that_the_study_gives_it():
-    assert "eat_n5" not in {method for method, _ in load_plan("config/mini.yaml").studies["eat"].cells}
-    assert "eat_n5" in {method for method, _ in load_plan("config/desk.yaml").studies["eat"].cells}
+    assert "eat_n5" not in {entry.method for entry in load_plan("config/mini.yaml").studies["eat"].cells}
+    assert "eat_n5" in {entry.method for entry in load_plan("config/desk.yaml").studies["eat"].cells}
 
 
 def test_one_study_only():
@@ -121,6 +121,28 @@ def test_a_methods_own_keys_are_checked_by_its_family_at_every_scale(study, old,
         plan_of()
     assert str(caught.value).startswith(f"config/studies/eat.yaml: {key}")
     assert says in str(caught.value)
+
+
+def test_a_setting_names_a_grid_and_must_be_the_studys(study):
+    grid = SMOKE["studies"]["eat"]["grids"][0]
+    two = [{**grid, "setting": "short"}, {**grid, "setting": "long", "train": {**grid["train"], "epochs": 3}}]
+    study("absent:", "settings: {short: two epochs, long: three epochs}\n\nabsent:")
+    part = plan_of(studies={"eat": {"grids": two}}).part("eat")
+    assert {entry.setting for entry in part.cells} == {"short", "long"}
+    assert {row["setting"] for row in part.present()[1]} == {"short", "long"}
+    two[1]["setting"] = "lang"
+    with pytest.raises(GauntletError) as caught:
+        plan_of(studies={"eat": {"grids": two}})
+    assert str(caught.value).startswith("x.yaml: studies.eat.grids.1.setting")
+    assert "did you mean 'long'" in str(caught.value)
+
+
+def test_a_trial_cannot_be_in_two_grids(study):
+    grid = SMOKE["studies"]["eat"]["grids"][0]
+    with pytest.raises(GauntletError, match=r"studies\.eat\.grids: seed 1 of 'none'.*\n.*different settings"):
+        plan_of(studies={"eat": {"grids": [grid, {**grid, "seeds": ["1-2"]}]}})
+    with pytest.raises(GauntletError, match="seed 1"):
+        plan_of(seeds=["0-1", "1"])
 
 
 class Loose(Strict):

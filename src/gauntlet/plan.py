@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -29,6 +29,9 @@ class Grid(Strict):
     """Every architecture x method x seed on one dataset."""
 
     dataset: str
+    setting: str = Field(
+        "", pattern="^[a-z0-9-]*$", description="which of the study's settings this is; empty: its only one"
+    )
     architectures: list[str] = Field(min_length=1)
     methods: list[str] | None = Field(
         None, description="keys of the study's methods; absent: all of this scale"
@@ -60,13 +63,21 @@ class Scale(Strict):
     holes: bool = Field(False, description="draw what is there although trials are missing")
 
 
+class Entry(NamedTuple):
+    """A cell under the names that one study gives it."""
+
+    method: str
+    setting: str
+    cell: Cell
+
+
 @dataclass(frozen=True)
 class StudyPlan:
-    """One study's cells, with the study's own name of each method."""
+    """One study's cells, with the study's own names."""
 
     study: Study
     scale: str
-    cells: list[tuple[str, Cell]]
+    cells: list[Entry]
 
     @property
     def steps(self) -> dict[str, tuple[str, ...]]:
@@ -85,12 +96,13 @@ class StudyPlan:
         ``log``, that of the first step whose tables are not there.
         """
         present, missing = [], []
-        for method, cell in self.cells:
+        for method, setting, cell in self.cells:
             tables = cell.measured()
             todo = [step for step, names in self.steps.items() if not all(tables[n].is_file() for n in names)]
             (missing if todo else present).append(
                 {
                     "dataset": cell.dataset,
+                    "setting": setting,
                     "architecture": cell.architecture,
                     "method": method,
                     "model": cell.model,
@@ -146,7 +158,7 @@ class Plan:
         """Every distinct cell of the run."""
         seen = set()
         for study in self.studies.values():
-            for _, cell in study.cells:
+            for *_, cell in study.cells:
                 key = (cell.name, cell.attack)
                 if key not in seen:
                     seen.add(key)
@@ -185,18 +197,21 @@ def make_plan(content: dict[str, Any], *, file: str | Path) -> Plan:
             raise GauntletError(f"unknown study {name!r}", file=file, key="study", remedy=known)
         study = studies.load(STUDIES / f"{name}.yaml")
         declared = _methods(study)
-        cells: list[tuple[str, Cell]] = []
+        cells: list[Entry] = []
         for index, grid in enumerate(scale.studies[name].grids):
             cells += _grid_cells(study, declared, grid, scale, file, f"studies.{name}.grids.{index}")
+        _once(cells, file, f"studies.{name}.grids")
         plans[name] = StudyPlan(study, scale.scale, cells)
     return Plan(scale, plans)
 
 
 def _grid_cells(
     study: Study, declared: dict[str, dict], grid: Grid, scale: Scale, file: str | Path, key: str
-) -> Iterator[tuple[str, Cell]]:
+) -> Iterator[Entry]:
     settings = family_settings(study.family)
     _known(grid.dataset, _datasets(), "dataset", file, f"{key}.dataset")
+    if grid.setting:
+        _known(grid.setting, study.settings, "setting", file, f"{key}.setting")
     for position, architecture in enumerate(grid.architectures):
         _known(architecture, registry.names("model"), "model", file, f"{key}.architectures.{position}")
     parsed = {
@@ -222,7 +237,24 @@ def _grid_cells(
             }
             _check_names(identity, settings, STUDIES / f"{study.study}.yaml", label, file, key)
             for block in grid.seeds or scale.seeds:
-                yield label, Cell(study.family, grid.dataset, architecture, block, identity, evaluate)
+                cell = Cell(study.family, grid.dataset, architecture, block, identity, evaluate)
+                yield Entry(label, grid.setting, cell)
+
+
+def _once(cells: list[Entry], file: str | Path, key: str) -> None:
+    """No trial of a study has two places in its grids: its measurements could not be told apart."""
+    seen = set()
+    for method, setting, cell in cells:
+        for seed in cell.seeds:
+            trial = (cell.dataset, setting, cell.architecture, method, seed)
+            if trial in seen:
+                raise GauntletError(
+                    f"seed {seed} of {method!r} on {cell.dataset}, {cell.architecture} is there twice",
+                    file=file,
+                    key=key,
+                    remedy="let blocks of seeds differ, or give the grids different settings",
+                )
+            seen.add(trial)
 
 
 def _methods(study: Study) -> dict[str, dict[str, Any]]:

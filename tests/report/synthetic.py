@@ -90,11 +90,13 @@ def _write(path: Path, table: pd.DataFrame) -> None:
     write_json(sidecar_path(path), sidecar)
 
 
-def write_cell(folder: Path, dataset: str, method: str, seeds: range, edit=None, flagged=False) -> dict:
+def write_cell(
+    folder: Path, dataset: str, method: str, seeds: range, edit=None, flagged=False, setting=""
+) -> dict:
     """One cell's job folders; ``edit(scores, method, dataset)`` may change its scores."""
     stream = np.random.SeedSequence([len(dataset), *method.encode(), seeds.start])
     rng = np.random.default_rng(stream)
-    train = folder / dataset / method / f"seeds-{seeds.start}-{seeds.stop - 1}"
+    train = folder / dataset / setting / method / f"seeds-{seeds.start}-{seeds.stop - 1}"
     attack = train / "attack-1"
     scores = _scores(method, dataset, seeds, rng)
     if edit is not None:
@@ -161,6 +163,7 @@ def write_cell(folder: Path, dataset: str, method: str, seeds: range, edit=None,
     steps = {"train": train, "attack": attack}
     return {
         "dataset": dataset,
+        "setting": setting,
         "architecture": "conv",
         "method": method,
         "block": block,
@@ -174,6 +177,7 @@ def build(
     *,
     methods=tuple(ROBUST),
     datasets=("fashion-mnist", "digits"),
+    settings=("",),
     seeds: int = SEEDS,
     edit=None,
     flagged=(),
@@ -184,8 +188,9 @@ def build(
 ) -> Path:
     """Write the cells and gather them; returns the gathered folder."""
     cells = [
-        write_cell(folder / "jobs", dataset, method, range(seeds), edit, method in flagged)
+        write_cell(folder / "jobs", dataset, method, range(seeds), edit, method in flagged, setting)
         for dataset in datasets
+        for setting in settings
         for method in methods
         if not skip(method, dataset)
     ]

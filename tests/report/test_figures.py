@@ -51,7 +51,8 @@ def test_files_are_written_and_repeat_byte_for_byte(gathered, tmp_path, name):
     assert first[0].read_bytes().startswith(b"%PDF")
     assert b"CreationDate" not in first[0].read_bytes()
     frame = made(gathered, name)[1]
-    pd.testing.assert_frame_equal(pd.read_csv(first[2]), frame, check_dtype=False, rtol=1e-12)
+    drawn = pd.read_csv(first[2]).assign(setting="")
+    pd.testing.assert_frame_equal(drawn, frame, check_dtype=False, rtol=1e-12)
     assert len(frame) > 20
 
 
@@ -94,6 +95,18 @@ def test_holes_in_one_dataset_are_shown_as_holes(tmp_path):
         assert len(frame) == rows
         assert texts(figure).count("not measured") == panels
         assert len(figures.draw(EAT, name, folder, tmp_path / name)) == 3
+
+
+def test_every_setting_has_a_row_of_panels_under_its_label(tmp_path):
+    folder = build(
+        tmp_path, methods=("none", "eat"), datasets=("digits",), settings=("iid", "skewed"), seeds=2
+    )
+    study = STUDY.model_copy(update={"settings": {"iid": "the same classes", "skewed": "classes apart"}})
+    for name in study.figures:
+        figure, frame = figures.make(study, name, read(folder))
+        assert set(frame["setting"]) == {"iid", "skewed"}
+        for label in study.settings.values():
+            assert f"digits, {label}, conv net" in texts(figure)
 
 
 def test_one_seed_draws_without_interval(tmp_path):

@@ -6,11 +6,12 @@ import pytest
 from synthetic import TABLES, write_cell
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import write_parquet
+from gauntlet.core.files import sha256_file, write_parquet
 from gauntlet.core.tables.every import COLUMNS
 from gauntlet.report import gather as gathering
 from gauntlet.report.gather import gather, publish
-from gauntlet.report.measurements import CELL, read
+from gauntlet.report.measurements import read
+from gauntlet.report.vocabulary import CELL
 
 FILES = [f"{name}.parquet" for name in TABLES]
 
@@ -29,6 +30,31 @@ def test_every_row_arrives_with_its_cell(cells, tmp_path):
         assert len(table) == sum(map(len, parts)) == measured.manifest["tables"][name]["rows"]
     assert set(measured.scores["method"]) == {"none", "eat", "at"}
     assert (measured.study, measured.scale, measured.missing) == ("eat", "mini", [])
+
+
+def test_a_study_without_a_table_reads_it_without_rows(cells, tmp_path):
+    measured = read(gather(cells, tmp_path / "out", "eat", "mini", tables=["scores", "training"]))
+    assert set(measured.manifest["tables"]) == {"scores", "training"}
+    assert len(measured.sanity) == len(measured.rounds) == 0
+    assert list(measured.rounds.columns) == [*CELL, *COLUMNS["rounds"]]
+
+
+def test_what_was_gathered_before_there_were_settings_has_none(tmp_path):
+    hole = {"dataset": "digits", "architecture": "conv", "method": "at", "block": "0-1"}
+    cell = write_cell(tmp_path / "jobs", "digits", "none", range(2))
+    out = gather([cell], tmp_path / "out", "eat", "mini", [hole], tables=TABLES)
+    manifest = json.loads((out / "manifest.json").read_text())
+    for name in TABLES:
+        write_parquet(
+            out / f"{name}.parquet", pd.read_parquet(out / f"{name}.parquet").drop(columns="setting")
+        )
+        manifest["tables"][name]["sha256"] = sha256_file(out / f"{name}.parquet")
+    del manifest["cells"][0]["setting"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    old = read(out)
+    assert list(old.scores.columns[:4]) == CELL
+    assert old.blocks == [("digits", "", "conv")]
+    assert [row["setting"] for row in (*old.manifest["cells"], *old.missing)] == ["", ""]
 
 
 def test_bytes_do_not_depend_on_the_order_of_the_cells(cells, tmp_path):

@@ -87,6 +87,18 @@ def test_holes_are_dashes_and_an_empty_table_says_so(tmp_path):
     assert "Nothing was measured" in render.markdown(tables.make(STUDY, "main", read(empty)))
 
 
+def test_settings_are_blocks_of_their_own(tmp_path):
+    folder = build(
+        tmp_path, methods=("none", "eat"), datasets=("digits",), settings=("iid", "skewed"), seeds=2
+    )
+    study = STUDY.model_copy(
+        update={"settings": {"iid": "the same classes"}, "metrics": {"nmi": "information"}}
+    )
+    table = tables.make(study, "main", read(folder))
+    assert list(table.blocks) == ["digits, the same classes, conv net", "digits, skewed, conv net"]
+    assert ("clean", "information") in table.columns
+
+
 def test_files(gathered, tmp_path):
     written = tables.write(EAT, "main", gathered, tmp_path / "eat/main")
     assert [path.name for path in written] == ["main.csv", "main.md", "main.tex"]

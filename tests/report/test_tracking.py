@@ -45,6 +45,7 @@ def cell(defense: str, seeds=(0, 1)) -> dict:
     }
     return {
         "dataset": "digits",
+        "setting": "",
         "architecture": "conv",
         "method": defense,
         "model": f"{defense}-1a2b",

@@ -120,15 +120,15 @@ def gather_inputs(study, scale):
         raise WorkflowError(f"{study} is planned at scale {plan.scale}, not {scale}")
     if PLAN.scale.holes:
         return [path for row in plan.present()[0] for path in row["tables"].values()]
-    return [path for _, cell in plan.cells for path in measured(cell)]
+    return [path for *_, cell in plan.cells for path in measured(cell)]
 
 
 def gather_params(study):
-    """Which cells are gathered under which names; a method renamed in the study gathers anew."""
+    """Which cells are gathered under which names; what the study renames is gathered anew."""
     plan = PLAN.studies[study]
     rows, missing = plan.present()
     rows = rows if PLAN.scale.holes else rows + missing
-    return sorted([row["method"], *row["steps"].values()] for row in rows)
+    return sorted([row["setting"], row["method"], *row["steps"].values()] for row in rows)
 
 
 def drawn(study, kind, name):
@@ -138,6 +138,7 @@ def drawn(study, kind, name):
     if name not in declared:
         raise WorkflowError(f"config/studies/{study}.yaml: {kind}: no {name!r} there")
     labels = {key: method.label for key, method in plan.study.methods.items()}
+    labels = [labels, plan.study.settings, plan.study.metrics]
     return digest_json([labels, declared[name].model_dump(mode="json"), plan.scale])
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic, read_parquet, sha256_file, write_json, write_parquet
 from gauntlet.core.provenance import read_sidecar
-from gauntlet.core.tables.every import COLUMNS, KEYS
-from gauntlet.report.measurements import CELL, MANIFEST, read
+from gauntlet.core.tables.every import COLUMNS
+from gauntlet.report.frames import whole
+from gauntlet.report.measurements import MANIFEST, read
+from gauntlet.report.vocabulary import CELL
 
 #: Largest size of one study's published measurements, all scales together, in bytes.
 PUBLISHED_LIMIT = 5_000_000
@@ -32,10 +34,10 @@ def gather(
     """Concatenate the tables of all cells into ``out``, with ``manifest.json``.
 
     Args:
-        cells: one dict per cell and block of seeds: dataset, architecture, method (the study's key),
+        cells: one dict per cell and block of seeds: dataset, setting, architecture, method (the study's key),
             block (``"0-4"``), steps (step -> folder of its job), tables (table -> file).
         out: folder to write; it appears whole, and replaces an earlier one.
-        missing: cells without result: dataset, architecture, method, block, log (path).
+        missing: cells without result: dataset, setting, architecture, method, block, log (path).
         tables: which tables to write.
 
     Returns: ``out``. The tables are byte-deterministic; the manifest holds times and the commit.
@@ -98,10 +100,8 @@ def _order(cell: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _concatenate(name: str, cells: list[dict[str, Any]]):
-    import pandas as pd
-
-    types = {**dict.fromkeys(CELL, "str"), **COLUMNS[name]}
-    parts = [pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in types.items()})]
+    """One table of all cells, checked against the sidecars that its jobs wrote."""
+    parts = []
     for cell in sorted(cells, key=_order):
         if name not in cell["tables"]:  # scores of a family that measures none itself
             continue
@@ -117,15 +117,8 @@ def _concatenate(name: str, cells: list[dict[str, Any]]):
             raise GauntletError(
                 f"the table lacks {', '.join(absent)}", file=path, remedy="delete its folder and run again"
             )
-        parts.append(table.assign(**{key: cell[key] for key in CELL})[list(types)].astype(types))
-    whole = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    keys = [*CELL, *KEYS[name]]
-    if (double := whole.duplicated(keys)).any():
-        row = whole.loc[double, keys].iloc[0].to_dict()
-        raise GauntletError(
-            f"two rows of {name} measure the same thing: {row}", remedy="check that blocks of seeds differ"
-        )
-    return whole.sort_values(keys, kind="stable", ignore_index=True)
+        parts.append(table.assign(**{key: cell[key] for key in CELL}))
+    return whole(name, parts)
 
 
 def _describe(cell: dict[str, Any], environments: list[dict]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gauntlet.report.measurements import Measurements, read
 from gauntlet.report.study import Study, load
 from gauntlet.report.tables import make
 from gauntlet.report.tables.render import EMPTY
-from gauntlet.report.vocabulary import block_label, scale_label
+from gauntlet.report.vocabulary import BLOCK, scale_label
 
 #: A figure of the full print width (7 in) fills the text column (46 rem).
 REM_PER_INCH = 46 / 7
@@ -76,7 +76,7 @@ def _study(source: Source, out: Path) -> dict[str, Any]:
         "declared": study,
         "scale": measurements.scale,
         "scale_label": scale_label(measurements.scale),
-        "where": [block_label(*block) for block in measurements.blocks],
+        "where": [study.block_label(*block) for block in measurements.blocks],
         "methods": study.methods_at(measurements.scale),
         "claims": judge_study(source.study_file, source.folder)["claims"],
         "references": [judge_study(source.study_file, folder) for folder in _references(source)],
@@ -87,7 +87,7 @@ def _study(source: Source, out: Path) -> dict[str, Any]:
             {
                 **hole,
                 "label": study.label(hole["method"]),
-                "where": block_label(hole["dataset"], hole["architecture"]),
+                "where": study.block_label(*(hole[key] for key in BLOCK)),
             }
             for hole in measurements.missing
         ],

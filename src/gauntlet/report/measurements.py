@@ -9,9 +9,8 @@ from typing import Any
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json, read_parquet, sha256_file
-
-#: Columns that the gather step puts first.
-CELL = ["dataset", "architecture", "method"]
+from gauntlet.report.frames import empty
+from gauntlet.report.vocabulary import BLOCK, CELL
 
 MANIFEST = "manifest.json"
 
@@ -20,7 +19,8 @@ MANIFEST = "manifest.json"
 class Measurements:
     """Gathered measurements of one study at one scale. Tables are read when first used.
 
-    Each table is a pandas DataFrame: the columns ``dataset, architecture, method``, then ``COLUMNS``.
+    Each table is a pandas DataFrame: the columns ``CELL`` (dataset, setting, architecture, method), then
+    ``COLUMNS``. One that the study's jobs do not write has no rows.
     """
 
     folder: Path
@@ -36,7 +36,7 @@ class Measurements:
 
     @property
     def missing(self) -> list[dict[str, Any]]:
-        """Cells that were asked for and have no result: dataset, architecture, method, block, log."""
+        """Cells that were asked for and have no result: the names in ``CELL``, block, log."""
         return self.manifest["missing"]
 
     @cached_property
@@ -60,14 +60,31 @@ class Measurements:
         return self._table("training")
 
     @cached_property
-    def blocks(self) -> list[tuple[str, str]]:
-        """(dataset, architecture) pairs that were run or should have been, sorted."""
-        measured = self.scores[["dataset", "architecture"]].drop_duplicates()
-        pairs = {tuple(row) for row in measured.itertuples(index=False)}
-        return sorted(pairs | {(hole["dataset"], hole["architecture"]) for hole in self.missing})
+    def rounds(self):
+        return self._table("rounds")
+
+    @cached_property
+    def picks(self):
+        return self._table("picks")
+
+    @cached_property
+    def clients(self):
+        return self._table("clients")
+
+    @cached_property
+    def blocks(self) -> list[tuple[str, str, str]]:
+        """(dataset, setting, architecture) that were run or should have been, sorted."""
+        return sorted(
+            {tuple(cell[key] for key in BLOCK) for cell in (*self.manifest["cells"], *self.missing)}
+        )
 
     def _table(self, name: str):
-        return read_parquet(self.folder / f"{name}.parquet")
+        if name not in self.manifest["tables"]:
+            return empty(name)
+        table = read_parquet(self.folder / f"{name}.parquet")
+        if "setting" not in table.columns:  # gathered before there were settings
+            table.insert(CELL.index("setting"), "setting", "")
+        return table
 
 
 def read(folder: str | Path) -> Measurements:
@@ -90,11 +107,14 @@ def read(folder: str | Path) -> Measurements:
                 file=path,
                 remedy="restore it (git checkout, for published/), or run the gather step again",
             )
+    for cell in (*manifest["cells"], *manifest["missing"]):
+        cell.setdefault("setting", "")
     return Measurements(folder, manifest)
 
 
-def where(frame, **values):
-    """The rows whose columns have these values."""
-    for column, value in values.items():
+def where(frame, block: tuple[str, ...] = (), **values):
+    """The rows whose columns have these values, in one block (dataset, setting, architecture) if given."""
+    place = dict(zip(BLOCK, block, strict=True)) if block else {}
+    for column, value in {**place, **values}.items():
         frame = frame[frame[column] == value]
     return frame

@@ -8,7 +8,7 @@ from typing import Any
 from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import FigureEntry, Study
 from gauntlet.report.summary import seeds_note
-from gauntlet.report.vocabulary import BLOCK, CHECKS, attack_label, block_label, metric_label, scale_label
+from gauntlet.report.vocabulary import CELL, CHECKS, attack_label, scale_label
 
 
 def drawn(study: Study, entry: FigureEntry, measurements: Measurements, csv: Path) -> str:
@@ -35,26 +35,24 @@ def sanity(study: Study, measurements: Measurements) -> dict[str, Any]:
     checks = [check for check in CHECKS if check in set(table["check"])]
     checks += sorted(set(table["check"]) - set(CHECKS))
     rows = []
-    groups = dict(iter(table.groupby([*BLOCK, "method"])))
-    for dataset, architecture in measurements.blocks:
+    groups = dict(iter(table.groupby(CELL)))
+    for block in measurements.blocks:
         for method in study.methods:
-            if (group := groups.get((dataset, architecture, method))) is None:
+            if (group := groups.get((*block, method))) is None:
                 continue
             counts = []
             for check in checks:
                 passed = group.loc[group["check"] == check, "passed"]
                 counts.append((int(passed.sum()), len(passed)))
-            rows.append(
-                {"where": block_label(dataset, architecture), "label": study.label(method), "counts": counts}
-            )
+            rows.append({"where": study.block_label(*block), "label": study.label(method), "counts": counts})
     failed = [
         {
-            "where": block_label(row.dataset, row.architecture),
+            "where": study.block_label(row.dataset, row.setting, row.architecture),
             "label": study.label(row.method),
             "seed": row.seed,
             "attack": attack_label(row.attack),
             "check": CHECKS.get(row.check, row.check),
-            "metric": metric_label(row.metric),
+            "metric": study.metric_label(row.metric),
             "value": row.value,
             "bound": row.bound,
         }

@@ -14,7 +14,7 @@ from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.core.registry import names
 from gauntlet.report.claims.model import Claim
-from gauntlet.report.vocabulary import ATTACKS, METRICS, SCALES
+from gauntlet.report.vocabulary import ARCHITECTURES, ATTACKS, DATASETS, METRICS, SCALES
 
 Scale = Literal["smoke", "mini", "desk", "paper"]
 
@@ -68,6 +68,14 @@ class Study(Strict):
     threat_model: Annotated[list[str], Field(min_length=1)]
     reconstructed: list[Choice] = Field(default_factory=list)
     methods: Annotated[dict[str, MethodEntry], Field(min_length=1)]
+    settings: dict[Annotated[str, Field(pattern="^[a-z0-9-]+$")], str] = Field(
+        default_factory=dict,
+        description="settings that the same methods run under, and their names; a grid says which is its own",
+    )
+    metrics: dict[str, str] = Field(
+        default_factory=dict,
+        description="metrics of this study alone (derived scores, costs), and their names",
+    )
     absent: dict[str, str] = Field(
         default_factory=dict, description="the paper's methods that are not implemented, and names"
     )
@@ -88,6 +96,18 @@ class Study(Strict):
         if method in self.methods:
             return self.methods[method].label
         return self.absent.get(method, method)
+
+    def metric_label(self, metric: str) -> str:
+        return self.metrics.get(metric) or METRICS.get(metric, metric)
+
+    def block_label(self, dataset: str, setting: str, architecture: str) -> str:
+        """``Fashion-MNIST, one exclusive Maverick, conv net``"""
+        parts = (
+            DATASETS.get(dataset, dataset),
+            self.settings.get(setting, setting),
+            ARCHITECTURES.get(architecture, architecture),
+        )
+        return ", ".join(part for part in parts if part)
 
 
 def load(path: str | Path) -> Study:
@@ -112,7 +132,7 @@ def _check_claim(study: Study, claim: Claim, path: Path, key: str) -> None:
     for index, check in enumerate(claim.checks):
         at = f"{key}.checks.{index}"
         for metric in check.metric:
-            _known(metric, METRICS, "metric", path, f"{at}.metric")
+            _known(metric, {**METRICS, **study.metrics}, "metric", path, f"{at}.metric")
         for method in check.value.method:
             _known(method, study.methods, "method", path, f"{at}.value.method")
         for attack in check.value.attack or []:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gauntlet.report.study import Study
-from gauntlet.report.vocabulary import block_label, scale_label
+from gauntlet.report.vocabulary import scale_label
 
 #: Widths in inches: one column of a two-column page, and the whole page.
 SINGLE, DOUBLE = 3.4, 7.0
@@ -141,9 +141,9 @@ def legend_room(entries: int, columns: int) -> float:
     return 0.1 + 0.155 * -(-entries // columns)
 
 
-def block_title(axis, dataset: str, architecture: str) -> None:
+def block_title(axis, study: Study, block: tuple[str, str, str]) -> None:
     """Name the block above the first panel of its row."""
-    axis.set_title(block_label(dataset, architecture), loc="left", fontweight="bold")
+    axis.set_title(study.block_label(*block), loc="left", fontweight="bold")
 
 
 def not_measured(axis) -> None:

@@ -29,8 +29,8 @@ def summarise(rows, by: Sequence[str], value: str = "value"):
     return pd.DataFrame(found, columns=[*by, "mean", "low", "high", "half_width", "seeds"])
 
 
-def blocks(frame) -> list[tuple[str, str]]:
-    """The (dataset, architecture) pairs of ``frame`` in order of appearance."""
+def blocks(frame) -> list[tuple[str, str, str]]:
+    """The blocks (dataset, setting, architecture) of ``frame`` in order of appearance."""
     return list(frame[BLOCK].drop_duplicates().itertuples(index=False, name=None))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from gauntlet.core.files import digest_json, read_json, read_parquet, sha256_file
 from gauntlet.core.provenance import sidecar_path
+from gauntlet.report.vocabulary import BLOCK
 
 #: Raise it when what is ingested of a trial changes: every run is then made anew.
 LAYOUT = 1
@@ -43,8 +44,8 @@ def open_cell(spec: dict[str, Any]) -> Cell | None:
     """The cell's files, or None while its jobs are not done (or wrote a file this moment).
 
     Args:
-        spec: ``dataset``, ``architecture``, ``method``, ``model``, ``block``, ``seeds``, ``identity``,
-            ``steps`` (step -> folder) and ``tables`` (table -> file).
+        spec: a row of the plan: ``dataset``, ``setting``, ``architecture``, ``method``, ``model``,
+            ``block``, ``seeds``, ``identity``, ``steps`` (step -> folder), ``tables`` (table -> file).
     """
     files = {name: Path(spec["tables"][name]) for name in POINTS if name in spec["tables"]}
     if not all(file.is_file() and sidecar_path(file).is_file() for file in files.values()):
@@ -65,13 +66,15 @@ def trial_id(study: str, spec: dict[str, Any], seed: int) -> str:
 
 
 def run_name(spec: dict[str, Any], seed: int) -> str:
-    return f"{spec['method']} {spec['dataset']}/{spec['architecture']} seed {seed}"
+    where = "/".join(spec[key] for key in BLOCK if spec[key])
+    return f"{spec['method']} {where} seed {seed}"
 
 
 def parameters(spec: dict[str, Any], seed: int) -> dict[str, str]:
     """Everything that determined the trial, flat: ``{"train.lr": "0.001", ...}``."""
     flat = _flatten({**spec["identity"], "evaluate": spec.get("evaluate", {})})
-    return {"label": spec["method"], "seed": str(seed), **flat}
+    named = {"label": spec["method"], "seed": str(seed)}
+    return named | ({"setting": spec["setting"]} if spec["setting"] else {}) | flat
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Names as measured -> names as printed. A new metric, attack or dataset adds one line here."""
+"""Names as measured -> names as printed. A new metric, attack or dataset adds one line here.
+
+A study names its settings and derived metrics itself (``Study.block_label``, ``Study.metric_label``).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ SCALES = {
     "paper": "paper scale",
 }
 
-#: Metrics. All but the last lie in [0, 1], and higher is better for the defender.
+#: Metrics of the attack jobs. All but the last lie in [0, 1], and higher is better for the defender. A study
+#: adds those that it derives, in units of their own, under its key ``metrics``.
 METRICS = {
     "recall@1": "R@1",
     "recall@2": "R@2",
@@ -67,16 +71,11 @@ CHECKS = {
     "random_noise": "random noise is not stronger than the attack",
 }
 
-#: Columns that locate a block of results.
-BLOCK = ["dataset", "architecture"]
+#: Columns that locate a block of results; ``setting`` is empty where a study has only one.
+BLOCK = ["dataset", "setting", "architecture"]
 
-
-def block_label(dataset: str, architecture: str) -> str:
-    return f"{DATASETS.get(dataset, dataset)}, {ARCHITECTURES.get(architecture, architecture)}"
-
-
-def metric_label(metric: str) -> str:
-    return METRICS.get(metric, metric)
+#: Columns that the gather step puts first.
+CELL = [*BLOCK, "method"]
 
 
 def attack_label(attack: str) -> str:

@@ -15,7 +15,7 @@ from gauntlet.report.claims.model import Check, Claim
 from gauntlet.report.claims.statistics import decide, t_interval
 from gauntlet.report.measurements import Measurements, read, where
 from gauntlet.report.study import Study, load
-from gauntlet.report.vocabulary import attack_label, block_label, metric_label, scale_label
+from gauntlet.report.vocabulary import BLOCK, attack_label, scale_label
 
 HOLDS, FAILS, UNDECIDED, NOT_MEASURED = "holds", "fails", "undecided", "not measured"
 
@@ -41,7 +41,7 @@ def judge_study(study_file: str | Path, folder: str | Path) -> dict[str, Any]:
 def judge_claim(
     claim: Claim, study: Study, measurements: Measurements, *, file: str | Path = "", key: str = ""
 ) -> dict[str, Any]:
-    """One claim over all its comparisons, in every dataset x architecture in scope.
+    """One claim over all its comparisons, in every block (dataset, setting, architecture) in scope.
 
     A comparison is asked only of the blocks whose plan has its methods, as long as one has; the others
     are listed under ``not_planned``. The claim fails when a gated comparison fails; else it is not
@@ -50,14 +50,16 @@ def judge_claim(
     claim's verdict.
     """
     blocks = [
-        (dataset, architecture)
-        for dataset, architecture in measurements.blocks
-        if (claim.scope.dataset is None or dataset in claim.scope.dataset)
-        and (claim.scope.architecture is None or architecture in claim.scope.architecture)
+        block
+        for block in measurements.blocks
+        if all(
+            wanted is None or name in wanted
+            for name, wanted in zip(block, (getattr(claim.scope, key) for key in BLOCK), strict=True)
+        )
     ]
     details = []
     for block in blocks:
-        judged = _Block(study, measurements, *block)
+        judged = _Block(study, measurements, block)
         for index, check in enumerate(claim.checks):
             try:
                 details += [dict(detail, check=index) for detail in judged.details(check)]
@@ -68,10 +70,10 @@ def judge_claim(
     asked, skipped = _planned(details)
     gated = [detail for detail in asked if detail["gate"]]
     verdict = combine(detail["verdict"] for detail in gated)
-    missing = _gaps(gated, len(blocks))
-    not_planned = _gaps([detail for detail in skipped if detail["gate"]], 0)
+    missing = _gaps(study, gated, len(blocks))
+    not_planned = _gaps(study, [detail for detail in skipped if detail["gate"]], 0)
     if not blocks:
-        scope = [*(claim.scope.dataset or []), *(claim.scope.architecture or [])]
+        scope = [name for key in BLOCK for name in getattr(claim.scope, key) or []]
         missing = [" and ".join(scope) or "any dataset"]
     deciding = _deciding(verdict, gated)
     flagged = _unique(flag for detail in gated for flag in detail["flagged"])
@@ -119,17 +121,13 @@ def combine(verdicts: Iterable[str]) -> str:
 
 
 class _Block:
-    """The measurements of one dataset x architecture."""
+    """The measurements of one dataset, setting and architecture."""
 
-    def __init__(self, study: Study, measurements: Measurements, dataset: str, architecture: str):
-        self.study, self.scale = study, measurements.scale
-        self.dataset, self.architecture = dataset, architecture
-        inside = {"dataset": dataset, "architecture": architecture}
-        self.scores = where(measurements.scores, **inside)
-        self.sanity = where(measurements.sanity, **inside)
-        self.holes = [
-            hole for hole in measurements.missing if all(hole[key] == inside[key] for key in inside)
-        ]
+    def __init__(self, study: Study, measurements: Measurements, block: tuple[str, str, str]):
+        self.study, self.scale, self.block = study, measurements.scale, block
+        self.scores = where(measurements.scores, block)
+        self.sanity = where(measurements.sanity, block)
+        self.holes = [hole for hole in measurements.missing if tuple(hole[key] for key in BLOCK) == block]
 
     def details(self, check: Check) -> list[dict[str, Any]]:
         """One entry per comparison that the check stands for."""
@@ -182,13 +180,15 @@ class _Block:
             label = self.study.label(side.method)
             if values.empty:
                 measured = side.method in set(self.scores["method"])
-                gaps.append(f"{_measure(side)} of {label}" if measured else label)
+                gaps.append(f"{_measure(side, self.study)} of {label}" if measured else label)
                 continue
             finite = {seed for seed, value in values.items() if math.isfinite(value)}
             if absent := sorted(expected - set(values.index)):
                 gaps.append(f"{label}, seed {', '.join(map(str, absent))}")
             if broken := sorted(set(values.index) - finite):
-                gaps.append(f"finite {_measure(side)} of {label}, seed {', '.join(map(str, broken))}")
+                gaps.append(
+                    f"finite {_measure(side, self.study)} of {label}, seed {', '.join(map(str, broken))}"
+                )
         return gaps
 
     def _planned(self, method: str) -> bool:
@@ -212,13 +212,11 @@ class _Block:
         ]
 
     def _entry(self, comparison: Comparison, **judged: Any) -> dict[str, Any]:
-        where = block_label(self.dataset, self.architecture)
         bound = comparison.check.is_
         missing = judged.pop("missing", [])
         return {
-            "dataset": self.dataset,
-            "architecture": self.architecture,
-            "what": f"{describe(comparison, self.study)} ({where})",
+            **dict(zip(BLOCK, self.block, strict=True)),
+            "what": f"{describe(comparison, self.study)} ({self.study.block_label(*self.block)})",
             "label": comparison.check.label,
             "value": comparison.value.as_dict(),
             "minus": comparison.minus.as_dict() if comparison.minus else None,
@@ -252,18 +250,18 @@ def _doubtful(side: str, value_flagged: bool, minus_flagged: bool = False) -> se
 def describe(comparison: Comparison, study: Study) -> str:
     """``F1, joint pair: EAT - AT``."""
     value, minus = comparison.value, comparison.minus
-    first = study.label(value.method)
+    first, what = study.label(value.method), _measure(value, study)
     if minus is None:
-        return f"{_measure(value)}: {first}"
-    second = study.label(minus.method)
-    if _measure(minus) == _measure(value):
-        return f"{_measure(value)}: {first} \N{MINUS SIGN} {second}"
+        return f"{what}: {first}"
+    second, other = study.label(minus.method), _measure(minus, study)
+    if what == other:
+        return f"{what}: {first} \N{MINUS SIGN} {second}"
     whose = f"{second}: " if second != first else ""
-    return f"{first}: {_measure(value)} \N{MINUS SIGN} {whose}{_measure(minus)}"
+    return f"{first}: {what} \N{MINUS SIGN} {whose}{other}"
 
 
-def _measure(side: Selection) -> str:
-    parts = [metric_label(side.metric)]
+def _measure(side: Selection, study: Study) -> str:
+    parts = [study.metric_label(side.metric)]
     if side.suite == "transfer":
         parts.append(f"transfer {side.detail.replace('_', ' ')}".strip())
     if side.attack:
@@ -285,12 +283,12 @@ def _planned(details: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[
     return [detail for detail in details if detail not in skipped], skipped
 
 
-def _gaps(gated: list[dict[str, Any]], blocks: int) -> list[str]:
+def _gaps(study: Study, gated: list[dict[str, Any]], blocks: int) -> list[str]:
     """What lacks, each once; where it lacks is said unless it lacks everywhere."""
     places: dict[str, list[str]] = {}
     for detail in gated:
         for gap in detail["missing"]:
-            places.setdefault(gap, []).append(block_label(detail["dataset"], detail["architecture"]))
+            places.setdefault(gap, []).append(study.block_label(*(detail[key] for key in BLOCK)))
     return [
         gap if len(set(where)) == blocks else f"{gap} on {' and '.join(_unique(where))}"
         for gap, where in places.items()

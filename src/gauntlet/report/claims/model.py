@@ -117,6 +117,7 @@ class Scope(Strict):
     """Where the claim is made; everything that was run when absent."""
 
     dataset: Names | None = None
+    setting: Names | None = None
     architecture: Names | None = None
 
 

@@ -17,5 +17,5 @@ def budget(
     methods: list[str] | None = None,
     sweeps: list[str] = ("eps", "steps"),
 ):
-    """Suites ``eps`` and ``steps`` as lines with 95% bands, a row of panels per dataset x architecture."""
+    """Suites ``eps`` and ``steps`` as lines with 95% bands, a row of panels per block."""
     return panels(measurements, study, list(sweeps), list(metrics), methods)

@@ -9,7 +9,7 @@ from gauntlet.report import style
 from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
 from gauntlet.report.summary import blocks, choose, seeds_note, summarise
-from gauntlet.report.vocabulary import BLOCK, attack_label, metric_label
+from gauntlet.report.vocabulary import CELL, attack_label
 
 #: Clean lies this far above its method's line and attacked below (in lines): wide intervals stay apart.
 SHIFT = 0.17
@@ -24,7 +24,7 @@ def comparison(
     methods: list[str] | None = None,
     attack: str = "worst",
 ):
-    """Dot plot: a row of panels per dataset x architecture, a panel per metric, a line per method."""
+    """Dot plot: a row of panels per block, a panel per metric, a line per method."""
     scores = measurements.scores
     rows = scores[
         (scores["suite"] == "main")
@@ -33,27 +33,27 @@ def comparison(
         & scores["metric"].isin(list(metrics))
     ]
     order = choose(study, rows, methods)
-    frame = summarise(rows[rows["method"].isin(order)], [*BLOCK, "method", "attack", "metric"])
+    frame = summarise(rows[rows["method"].isin(order)], [*CELL, "attack", "metric"])
     if frame.empty:
         return style.placeholder(
             f"No clean or {attack_label(attack)} score was measured.", scale=measurements.scale
         ), frame
-    pairs = blocks(frame)
+    found = blocks(frame)
     figure, axes = style.grid(
-        len(pairs),
+        len(found),
         len(metrics),
         height=0.55 + 0.19 * len(order),
         legend=style.legend_room(1, 2),
         sharey=True,
         sharex=True,
     )
-    for row, block in zip(axes, pairs, strict=True):
+    for row, block in zip(axes, found, strict=True):
         for axis, metric in zip(row, metrics, strict=True):
-            rows = where(frame, dataset=block[0], architecture=block[1], metric=metric)
+            rows = where(frame, block, metric=metric)
             _panel(axis, rows.set_index(["method", "attack"]), order, study, attack)
-            axis.set_xlabel(metric_label(metric))
+            axis.set_xlabel(study.metric_label(metric))
             axis.tick_params(labelbottom=True)
-        style.block_title(row[0], *block)
+        style.block_title(row[0], study, block)
         row[0].set_yticks(range(len(order)), [study.label(method) for method in order])
         row[0].set_ylim(len(order) - 0.4, -0.6)
     dots = [

@@ -9,9 +9,9 @@ from gauntlet.report import style
 from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
 from gauntlet.report.summary import blocks, choose, seeds_note, summarise
-from gauntlet.report.vocabulary import AXES, BLOCK, metric_label
+from gauntlet.report.vocabulary import AXES, CELL
 
-COLUMNS = [*BLOCK, "method", "metric", "sweep", "x", "mean", "low", "high", "half_width", "seeds"]
+COLUMNS = [*CELL, "metric", "sweep", "x", "mean", "low", "high", "half_width", "seeds"]
 
 
 def sweep(measurements: Measurements, study: Study, suite: str, metrics: list[str], methods):
@@ -25,11 +25,11 @@ def sweep(measurements: Measurements, study: Study, suite: str, metrics: list[st
     rows = rows.assign(x=rows[suite].astype(float))
     if len(rows) and suite in ("eps", "fraction") and not (rows["x"] == 0).any():
         clean = scores[(scores["suite"] == "main") & (scores["attack"] == "clean")]
-        swept = set(zip(*(rows[key] for key in (*BLOCK, "method", "seed")), strict=True))
-        keep = [key in swept for key in zip(*(clean[k] for k in (*BLOCK, "method", "seed")), strict=True)]
+        swept = set(zip(*(rows[key] for key in (*CELL, "seed")), strict=True))
+        keep = [key in swept for key in zip(*(clean[k] for k in (*CELL, "seed")), strict=True)]
         rows = pd.concat([rows, clean[keep].assign(x=0.0)])
     rows = rows[rows["method"].isin(choose(study, rows, methods))]
-    return summarise(rows, [*BLOCK, "method", "metric", "x"]).assign(sweep=suite)[COLUMNS]
+    return summarise(rows, [*CELL, "metric", "x"]).assign(sweep=suite)[COLUMNS]
 
 
 def panels(measurements: Measurements, study: Study, sweeps: list[str], metrics: list[str], methods):
@@ -39,22 +39,28 @@ def panels(measurements: Measurements, study: Study, sweeps: list[str], metrics:
     if frame.empty:
         message = f"No {' or '.join(sweeps)} sweep was measured."
         return style.placeholder(message, scale=measurements.scale), frame
-    pairs = blocks(frame)
+    found = blocks(frame)
     order = choose(study, frame, methods)
     columns = [(suite, metric) for suite in sweeps for metric in metrics]
     per_row = 6
     room = style.legend_room(len(order), per_row)
-    figure, axes = style.grid(len(pairs), len(columns), height=1.75, legend=room, sharey="row")
-    for index, (row, block) in enumerate(zip(axes, pairs, strict=True)):
-        here = where(frame, dataset=block[0], architecture=block[1])
+    figure, axes = style.grid(len(found), len(columns), height=1.75, legend=room, sharey="row")
+    for index, (row, block) in enumerate(zip(axes, found, strict=True)):
+        here = where(frame, block)
         for axis, (suite, metric) in zip(row, columns, strict=True):
             rows = where(here, sweep=suite, metric=metric)
             if suite == "fraction":
                 rows = rows.assign(x=rows["x"] * 100)
             _lines(axis, rows, style.lines(study, order))
-            _axes(axis, suite, metric, sorted(rows["x"].unique()), labelled=index == len(pairs) - 1)
+            _axes(
+                axis,
+                suite,
+                study.metric_label(metric),
+                sorted(rows["x"].unique()),
+                labelled=index == len(found) - 1,
+            )
         row[0].set_ylim(0, min(1.05, 1.06 * max(here["high"].max(), here["mean"].max())))
-        style.block_title(row[0], *block)
+        style.block_title(row[0], study, block)
     handles = [style.handle(study, method) for method in order]
     style.legend(figure, handles, [study.label(method) for method in order], min(per_row, len(order)))
     note = f"mean and 95% interval over {seeds_note(frame)}"
@@ -74,7 +80,7 @@ def _lines(axis, rows, looks: dict) -> None:
 
 
 def _axes(axis, suite: str, metric: str, ticks: list[float], *, labelled: bool) -> None:
-    axis.set_ylabel(metric_label(metric), visible=True)  # seaborn hides it where the scale is shared
+    axis.set_ylabel(metric, visible=True)  # seaborn hides it where the scale is shared
     if suite == "steps" and ticks:
         axis.set_xscale("log")
         axis.minorticks_off()

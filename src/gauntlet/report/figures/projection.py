@@ -10,7 +10,7 @@ from gauntlet.report import style
 from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
 from gauntlet.report.summary import choose
-from gauntlet.report.vocabulary import BLOCK, attack_label, block_label
+from gauntlet.report.vocabulary import BLOCK, CELL, attack_label
 
 
 @register("figure", "projection")
@@ -30,7 +30,7 @@ def projection(
     rows = rows[rows["attack"].isin(["clean", attack])]
     order = choose(study, rows, methods)
     rows = rows[rows["method"].isin(order)]
-    rows = rows[rows["seed"] == rows.groupby([*BLOCK, "method"])["seed"].transform("min")]
+    rows = rows[rows["seed"] == rows.groupby(CELL)["seed"].transform("min")]
     labels = {block: sorted(part["label"].unique())[:classes] for block, part in rows.groupby(BLOCK)}
     if not labels:
         message = "No projection was kept: none of these methods has run with a projection seed."
@@ -51,12 +51,12 @@ def projection(
     )
     for index, (row, (block, name)) in enumerate(zip(axes, lines, strict=True)):
         for axis, method in zip(row, order, strict=True):
-            cell = where(frame, dataset=block[0], architecture=block[1], method=method)
+            cell = where(frame, block, method=method)
             _panel(axis, cell, name, labels[block], _recall(measurements, block, method, name, cell))
             if index == 0:
                 axis.set_title(study.label(method), fontweight="bold")
-        row[0].set_ylabel(f"{block_label(*block)}\n{attack_label(name)}")
-    _legends(figure, labels)
+        row[0].set_ylabel(f"{study.block_label(*block)}\n{attack_label(name)}")
+    _legends(figure, study, labels)
     seeds = ", ".join(str(seed) for seed in sorted(frame["seed"].unique()))
     return style.finish(
         figure, scale=measurements.scale, note=f"one seed ({seeds}); axes have no unit"
@@ -88,8 +88,7 @@ def _recall(measurements: Measurements, block, method: str, attack: str, cell) -
         return None
     found = where(
         measurements.scores,
-        dataset=block[0],
-        architecture=block[1],
+        block,
         method=method,
         seed=cell["seed"].iloc[0],
         suite="main",
@@ -100,7 +99,7 @@ def _recall(measurements: Measurements, block, method: str, attack: str, cell) -
     return float(found["value"].iloc[0]) if len(found) else None
 
 
-def _legends(figure, labels: dict) -> None:
+def _legends(figure, study: Study, labels: dict) -> None:
     """One line of class numbers per block: the classes of the test half differ between datasets."""
     height = figure.get_size_inches()[1]
     for index, (block, numbers) in enumerate(reversed(labels.items())):
@@ -120,7 +119,7 @@ def _legends(figure, labels: dict) -> None:
             columnspacing=1.2,
             fontsize=6.5,
         )
-        figure.text(0.008, y, block_label(*block), va="center", fontsize=6.5)
+        figure.text(0.008, y, study.block_label(*block), va="center", fontsize=6.5)
 
 
 def _colours(labels: list[int]) -> dict[int, str]:

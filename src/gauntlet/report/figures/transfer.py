@@ -11,7 +11,7 @@ from gauntlet.report import style
 from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
 from gauntlet.report.summary import blocks, choose, seeds_note, summarise
-from gauntlet.report.vocabulary import BLOCK, attack_label, block_label, metric_label
+from gauntlet.report.vocabulary import CELL, attack_label
 
 
 @register("figure", "transfer")
@@ -25,7 +25,7 @@ def transfer(
 ):
     """Suite ``transfer``: row i = attacked member, column j = scored member, mean over seeds.
 
-    ``attack``: the first measured one when None. A row of maps per dataset x architecture.
+    ``attack``: the first measured one when None. A row of maps per block.
     """
     scores = measurements.scores
     rows = scores[(scores["suite"] == "transfer") & (scores["metric"] == metric)]
@@ -34,7 +34,7 @@ def transfer(
     rows = rows[rows["attack"] == attack]
     order = choose(study, rows, methods)
     rows = rows[rows["method"].isin(order)]
-    frame = summarise(rows, [*BLOCK, "method", "attack", "metric", "detail"])
+    frame = summarise(rows, [*CELL, "attack", "metric", "detail"])
     if frame.empty:
         return style.placeholder(
             "No transfer between members was measured: it needs an ensemble.", scale=measurements.scale
@@ -47,13 +47,13 @@ def transfer(
     figure, axes = style.grid(len(maps), len(order), width=width, height=1.95)
     for row, block in zip(axes, maps, strict=True):
         for axis, method in zip(row, order, strict=True):
-            cell = where(frame, dataset=block[0], architecture=block[1], method=method)
+            cell = where(frame, block, method=method)
             image = _map(axis, cell, limits)
             axis.set_title(study.label(method))
             axis.set_xlabel("scored member")
-        row[0].set_ylabel(f"{block_label(*block)}\nattacked member")
+        row[0].set_ylabel(f"{study.block_label(*block)}\nattacked member")
     bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
-    bar.set_label(f"{metric_label(metric)} under {attack_label(attack)}")
+    bar.set_label(f"{study.metric_label(metric)} under {attack_label(attack)}")
     bar.outline.set_visible(False)
     note = f"mean ± 95% interval over {seeds_note(frame)}"
     return style.finish(figure, scale=measurements.scale, note=note), frame

@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Blocks of rows (dataset x architecture) under grouped columns.
+    """Blocks of rows (dataset, setting, architecture) under grouped columns.
 
     Args:
         heads: names of the row keys (``("method",)``).

@@ -6,7 +6,7 @@ from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import Study
 from gauntlet.report.summary import choose, seeds_note, summarise
 from gauntlet.report.tables.layout import Cell, Row, Table
-from gauntlet.report.vocabulary import ATTACKS, BLOCK, attack_label, block_label, metric_label
+from gauntlet.report.vocabulary import ATTACKS, CELL, attack_label
 
 
 def score_table(
@@ -19,32 +19,34 @@ def score_table(
     views: list[str],
     name: str,
 ) -> Table:
-    """Rows = methods (and views), columns = attack x metric and the training budget, a block per
-    dataset x architecture. Order of attacks: clean, the others as named in the vocabulary, worst."""
+    """Rows = methods (and views), by block; columns = attack x metric and the training budget.
+
+    Order of attacks: clean, the others as named in the vocabulary, worst.
+    """
     scores = measurements.scores
     rows = scores[(scores["suite"] == "main") & scores["metric"].isin(metrics) & scores["view"].isin(views)]
     found = set(rows["attack"])
     known = [attack for attack in ATTACKS if attack != "worst"]
     order = [*known, *sorted(found - set(ATTACKS)), "worst"]
     attacks = [attack for attack in (attacks or order) if attack in found]
-    summary = summarise(rows, [*BLOCK, "method", "view", "attack", "metric"])
+    summary = summarise(rows, [*CELL, "view", "attack", "metric"])
     cells = {
-        tuple(row[:6]): Cell(row.mean, row.half_width, int(row.seeds))
+        tuple(row[:-5]): Cell(row.mean, row.half_width, int(row.seeds))
         for row in summary.itertuples(index=False)
     }
     budget = passes(measurements)
-    columns = [(attack_label(attack), metric_label(metric)) for attack in attacks for metric in metrics]
+    columns = [(attack_label(attack), study.metric_label(metric)) for attack in attacks for metric in metrics]
     chosen = choose(study, rows, methods)
     blocks: dict[str, list[Row]] = {}
-    for dataset, architecture in measurements.blocks:
+    for block in measurements.blocks:
         for method in chosen:
             for view in views:
-                at = (dataset, architecture, method, view)
+                at = (*block, method, view)
                 line = [cells.get((*at, attack, metric)) for attack in attacks for metric in metrics]
                 if any(line):
                     label = study.label(method) + (", mean member" if view == "member" else "")
-                    row = Row((label,), (*line, budget.get((dataset, architecture, method))))
-                    blocks.setdefault(block_label(dataset, architecture), []).append(row)
+                    row = Row((label,), (*line, budget.get((*block, method))))
+                    blocks.setdefault(study.block_label(*block), []).append(row)
     return Table(
         heads=("method",),
         columns=(*columns, ("training", "passes per image")),
@@ -56,11 +58,10 @@ def score_table(
     )
 
 
-def passes(measurements: Measurements) -> dict[tuple[str, str, str], Cell]:
+def passes(measurements: Measurements) -> dict[tuple[str, ...], Cell]:
     """Forward-backward passes per training image, all members together: the budget of each method."""
-    keys = [*BLOCK, "method"]
-    final = measurements.training.groupby([*keys, "seed"], as_index=False)["passes"].max()
+    final = measurements.training.groupby([*CELL, "seed"], as_index=False)["passes"].max()
     return {
-        tuple(row[:3]): Cell(row.mean, row.half_width if row.half_width > 1e-9 else None, int(row.seeds))
-        for row in summarise(final, keys, value="passes").itertuples(index=False)
+        tuple(row[:-5]): Cell(row.mean, row.half_width if row.half_width > 1e-9 else None, int(row.seeds))
+        for row in summarise(final, CELL, value="passes").itertuples(index=False)
     }
