@@ -11,6 +11,9 @@ from gauntlet.core.config import Strict
 #: The tables (``core.tables``) that a step's job writes. There is no attack: one job does it all.
 TABLES = {"train": ("training", "rounds", "picks", "clients")}
 
+#: The registered kind of this family's networks.
+NETWORK = "classifier"
+
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, strict=False)]
 NonNegative = Annotated[float, Field(ge=0, strict=False)]
@@ -75,7 +78,7 @@ def train_methods(identity: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         ("partition", identity["data"]["partition"]),
         ("selection", identity["method"]["selection"]),
         ("aggregation", identity["method"]["aggregation"]),
-        ("model", identity["architecture"]),
+        ("classifier", identity["architecture"]),
     )
 
 

@@ -28,7 +28,7 @@ from gauntlet.families.federated.contributions import contributions, mean
 from gauntlet.families.federated.evaluation import Evaluator, mean_loss
 from gauntlet.families.federated.local import Recipe, Sequential, Task, Together, Update, state_of
 from gauntlet.families.federated.settings import TABLES, Data, Method, Train, train_methods
-from gauntlet.models import build
+from gauntlet.models.classifiers import build
 from gauntlet.selection.base import Federation, Report, Selection
 
 COLUMNS = {**training.COLUMNS, **federated.COLUMNS}

@@ -7,17 +7,17 @@ from torch import nn
 from gauntlet.core.registry import register
 
 
-@register("model", "cnn3")
+@register("classifier", "cnn3")
 class Cnn3(nn.Sequential):
     """Conv(96, 7x7), Conv(64, 5x5), Conv(128, 3x3), all of stride 2 with ReLU, MaxPool3, linear to 128,
-    ReLU, linear to the outputs.
+    ReLU, linear to the logits.
 
     Args:
         channels, size: of the images; 96 pixels in the paper, at least 47.
-        outputs: classes.
+        classes: how many logits.
     """
 
-    def __init__(self, channels: int, size: int, outputs: int):
+    def __init__(self, channels: int, size: int, classes: int):
         for kernel in (7, 5, 3):
             size = (size - kernel) // 2 + 1
         super().__init__(
@@ -31,5 +31,5 @@ class Cnn3(nn.Sequential):
             nn.Flatten(),
             nn.Linear(128 * (size // 3) ** 2, 128),
             nn.ReLU(),
-            nn.Linear(128, outputs),
+            nn.Linear(128, classes),
         )

@@ -7,7 +7,7 @@ from torch import nn
 from gauntlet.core.registry import register
 
 
-@register("model", "cnn2_bn")
+@register("classifier", "cnn2_bn")
 class Cnn2Bn(nn.Sequential):
     """Conv(16, 5x5)-BN-ReLU-MaxPool2, Conv(32, 5x5)-BN-ReLU-MaxPool2, linear.
 
@@ -16,10 +16,10 @@ class Cnn2Bn(nn.Sequential):
 
     Args:
         channels, size: of the images; the size is a multiple of 4.
-        outputs: classes.
+        classes: how many logits.
     """
 
-    def __init__(self, channels: int, size: int, outputs: int):
+    def __init__(self, channels: int, size: int, classes: int):
         super().__init__(
             nn.Conv2d(channels, 16, 5, padding=2),
             nn.BatchNorm2d(16),
@@ -30,5 +30,5 @@ class Cnn2Bn(nn.Sequential):
             nn.MaxPool2d(2),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(32 * (size // 4) ** 2, outputs),
+            nn.Linear(32 * (size // 4) ** 2, classes),
         )
