@@ -158,6 +158,7 @@ def toy(study, monkeypatch):
     """The plan of a study whose family only trains, and whose data name a registered method with options."""
     module = ModuleType("gauntlet.families.toy.settings")
     module.TABLES = {"train": ("training", "rounds")}
+    module.NETWORK = "model"
     module.Data, module.Method, module.Train = Loose, ToyMethod, Loose
     module.Evaluate = Strict
     module.method_kind = lambda method: ("defense", method["defense"])

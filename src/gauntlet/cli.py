@@ -118,7 +118,15 @@ def study_gather(study: str, config: Config) -> None:
             f" e.g. {list(missing[0]['tables'].values())[-1]}",
             remedy="run snakemake, or set holes: true to draw what is there",
         )
-    gather.gather(cells, part.results, study, plan.scale.scale, missing, tables=part.tables)
+    gather.gather(
+        cells,
+        part.results,
+        study,
+        plan.scale.scale,
+        missing,
+        tables=part.tables,
+        derived=part.study.derived,
+    )
 
 
 @study_app.command("publish")

@@ -197,6 +197,9 @@ def make_plan(content: dict[str, Any], *, file: str | Path) -> Plan:
             raise GauntletError(f"unknown study {name!r}", file=file, key="study", remedy=known)
         study = studies.load(STUDIES / f"{name}.yaml")
         declared = _methods(study)
+        for label, entry in study.derived.items():
+            key = f"derived.{label}.options"
+            check_options("derived", entry.derived, entry.options, file=STUDIES / f"{name}.yaml", key=key)
         cells: list[Entry] = []
         for index, grid in enumerate(scale.studies[name].grids):
             cells += _grid_cells(study, declared, grid, scale, file, f"studies.{name}.grids.{index}")
@@ -212,8 +215,9 @@ def _grid_cells(
     _known(grid.dataset, _datasets(), "dataset", file, f"{key}.dataset")
     if grid.setting:
         _known(grid.setting, study.settings, "setting", file, f"{key}.setting")
+    kind = settings.NETWORK
     for position, architecture in enumerate(grid.architectures):
-        _known(architecture, registry.names("model"), "model", file, f"{key}.architectures.{position}")
+        _known(architecture, registry.names(kind), kind, file, f"{key}.architectures.{position}")
     parsed = {
         part: parse(getattr(settings, part.title()), getattr(grid, part), file=file, key=f"{key}.{part}")
         for part in ("data", "train", "evaluate")

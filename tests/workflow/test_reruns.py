@@ -101,7 +101,7 @@ def test_two_studies_train_a_shared_model_once(project):
     jobs = project.planned(config="config/twins.yaml")
     assert "dml_train" not in jobs
     assert "dml_attack" not in jobs
-    assert jobs["gather"] == 1
+    assert jobs["gather_dml"] == 1
 
 
 def test_a_corrupted_dataset_is_caught(project):

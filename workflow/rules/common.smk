@@ -123,6 +123,29 @@ def gather_inputs(study, scale):
     return [path for *_, cell in plan.cells for path in measured(cell)]
 
 
+def studies_of(family):
+    """The run's studies of one family."""
+    return [name for name, plan in PLAN.studies.items() if plan.study.family == family]
+
+
+def gather_outputs(family):
+    """The files of a gathered study of this family."""
+    plan = PLAN.studies[studies_of(family)[0]]
+    return ["manifest.json", *(f"{name}.parquet" for name in plan.tables)]
+
+
+def derived(study):
+    """The declarations of a study's derived scores."""
+    return [entry.model_dump(mode="json") for entry in PLAN.studies[study].study.derived.values()]
+
+
+def gather_code(study):
+    """Digest of the code that gathers a study and derives its scores."""
+    entries = PLAN.studies[study].study.derived.values()
+    methods = sorted({("derived", entry.derived) for entry in entries})
+    return code_digest("gauntlet.report.gather", methods=tuple(methods))
+
+
 def gather_params(study):
     """Which cells are gathered under which names; what the study renames is gathered anew."""
     plan = PLAN.studies[study]

@@ -2,31 +2,31 @@
 # machine's results, or (--config source=published) the measurements that git carries.
 
 
-# One set of tables per study and scale, with a manifest of hashes; what `published/` is copied from.
-rule gather:
-    input:
-        lambda w: gather_inputs(w.study, w.scale),
-    output:
-        multiext(
-            "results/studies/{study}/{scale}/",
-            "manifest.json",
-            "scores.parquet",
-            "examples.parquet",
-            "projections.parquet",
-            "sanity.parquet",
-            "training.parquet",
-        ),
-    log:
-        "logs/studies/{study}/{scale}/gather.log",
-    conda:
-        ENVIRONMENT
-    params:
-        cells=lambda w: gather_params(w.study),
-        code=code_digest("gauntlet.report.gather"),
-    message:
-        "gather the measurements of {wildcards.study}"
-    shell:
-        "gauntlet study gather {wildcards.study} > {log} 2>&1"
+# One set of tables per study and scale, with a manifest of hashes; what `published/` is copied from. Which
+# tables there are depends on the family.
+for family in sorted({plan.study.family for plan in PLAN.studies.values()}):
+
+    rule:
+        name:
+            f"gather_{family}"
+        input:
+            lambda w: gather_inputs(w.study, w.scale),
+        output:
+            multiext("results/studies/{study}/{scale}/", *gather_outputs(family)),
+        log:
+            "logs/studies/{study}/{scale}/gather.log",
+        wildcard_constraints:
+            study="|".join(studies_of(family)),
+        conda:
+            ENVIRONMENT
+        params:
+            cells=lambda w: gather_params(w.study),
+            derived=lambda w: derived(w.study),
+            code=lambda w: gather_code(w.study),
+        message:
+            "gather the measurements of {wildcards.study}"
+        shell:
+            "gauntlet study gather {wildcards.study} > {log} 2>&1"
 
 
 rule figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic, read_parquet, sha256_file, write_json, write_parquet
 from gauntlet.core.provenance import read_sidecar
 from gauntlet.core.tables.every import COLUMNS
+from gauntlet.report.derived import derive
 from gauntlet.report.frames import whole
 from gauntlet.report.measurements import MANIFEST, read
+from gauntlet.report.study import DerivedEntry
 from gauntlet.report.vocabulary import CELL
 
 #: Largest size of one study's published measurements, all scales together, in bytes.
@@ -30,6 +32,7 @@ def gather(
     missing: list[dict[str, Any]] = (),
     *,
     tables: Iterable[str],
+    derived: Mapping[str, DerivedEntry] | None = None,
 ) -> Path:
     """Concatenate the tables of all cells into ``out``, with ``manifest.json``.
 
@@ -38,28 +41,26 @@ def gather(
             block (``"0-4"``), steps (step -> folder of its job), tables (table -> file).
         out: folder to write; it appears whole, and replaces an earlier one.
         missing: cells without result: dataset, setting, architecture, method, block, log (path).
-        tables: which tables to write.
+        tables: which tables to write; ``scores`` is among them.
+        derived: the study's derived scores.
 
     Returns: ``out``. The tables are byte-deterministic; the manifest holds times and the commit.
 
     Raises:
         GauntletError: a table is absent, damaged, altered since its job wrote it, or lacks a column,
-            or two cells measured the same thing.
+            two cells measured the same thing, or a derived score is not one.
     """
     out = Path(out)
     with atomic(out) as folder:
         folder.mkdir()
-        hashes = {}
-        for name in tables:
-            table = _concatenate(name, cells)
-            path = folder / f"{name}.parquet"
-            write_parquet(path, table)
-            hashes[name] = {"sha256": sha256_file(path), "rows": len(table)}
+        frames = {name: _concatenate(name, cells) for name in tables}
+        frames["scores"], metrics = derive(frames, derived or {})
         environments: list[dict] = []
         manifest = {
             "study": study,
             "scale": scale,
-            "tables": hashes,
+            "derived": metrics,
+            "tables": write_tables(folder, frames),
             "cells": [_describe(cell, environments) for cell in sorted(cells, key=_order)],
             "environments": environments,
             "missing": [
@@ -69,6 +70,16 @@ def gather(
         }
         write_json(folder / MANIFEST, manifest)
     return out
+
+
+def write_tables(folder: Path, frames: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Write gathered tables into ``folder``; returns their entries in the manifest."""
+    entries = {}
+    for name, frame in frames.items():
+        path = folder / f"{name}.parquet"
+        write_parquet(path, frame)
+        entries[name] = {"sha256": sha256_file(path), "rows": len(frame)}
+    return entries
 
 
 def publish(source: str | Path, target: str | Path) -> list[Path]:

@@ -59,6 +59,11 @@ class TableEntry(Strict):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class DerivedEntry(Strict):
+    derived: str = Field(description="a file in src/gauntlet/report/derived/")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class Study(Strict):
     study: str = Field(pattern="^[a-z][a-z0-9_-]*$")
     family: str
@@ -78,6 +83,9 @@ class Study(Strict):
     )
     absent: dict[str, str] = Field(
         default_factory=dict, description="the paper's methods that are not implemented, and names"
+    )
+    derived: dict[str, DerivedEntry] = Field(
+        default_factory=dict, description="scores that are computed from the gathered tables, in this order"
     )
     figures: dict[str, FigureEntry] = Field(default_factory=dict)
     tables: dict[str, TableEntry] = Field(default_factory=dict)
@@ -118,9 +126,9 @@ def load(path: str | Path) -> Study:
         raise GauntletError(
             f"the study is called {study.study!r}", file=path, key="study", remedy=f"name it {path.stem!r}"
         )
-    for kind, entries in (("figure", study.figures), ("table", study.tables)):
-        for key, entry in entries.items():
-            _known(getattr(entry, kind), names(kind), kind, path, f"{kind}s.{key}.{kind}")
+    for section, kind in (("derived", "derived"), ("figures", "figure"), ("tables", "table")):
+        for key, entry in getattr(study, section).items():
+            _known(getattr(entry, kind), names(kind), kind, path, f"{section}.{key}.{kind}")
     for key, claim in study.claims.items():
         _check_claim(study, claim, path, f"claims.{key}")
     return study

@@ -11,6 +11,9 @@ from gauntlet.core.config import Strict
 #: Step -> the tables (``core.tables``) that its job writes.
 TABLES = {"train": ("training",), "attack": ("scores", "examples", "projections", "sanity")}
 
+#: The registered kind of this family's networks.
+NETWORK = "model"
+
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, strict=False)]
 NonNegative = Annotated[float, Field(ge=0, strict=False)]
