@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +23,11 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Get, check and list datasets.", no_args_is_help=True)
 dml_app = typer.Typer(help="Deep metric learning: train and attack one cell.", no_args_is_help=True)
+federated_app = typer.Typer(help="Federated learning: train and measure one cell.", no_args_is_help=True)
 study_app = typer.Typer(help="One study's measurements, figures and tables.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(dml_app, name="dml")
+app.add_typer(federated_app, name="federated")
 app.add_typer(study_app, name="study")
 
 Config = Annotated[
@@ -63,14 +66,7 @@ def data_verify(names: Annotated[list[str], typer.Argument(help="Prepared datase
 @dml_app.command("train")
 def dml_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
     """Train the models of one cell, one for every seed of its block."""
-    from gauntlet.core import devices
-    from gauntlet.plan import load_plan
-
-    found = load_plan(config).cell(cell)
-    where = devices.setup(device, threads)
-    from gauntlet.families.dml import train
-
-    train.run(found.identity, found.seeds, found.train_folder, found.state_folder, where)
+    _train("dml", config, cell, device, threads)
 
 
 @dml_app.command("attack")
@@ -101,6 +97,22 @@ def dml_attack(
         state=found.state_folder,
         surrogate=found.surrogate and found.surrogate.train_folder / "model.safetensors",
     )
+
+
+@federated_app.command("train")
+def federated_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
+    """Train one cell's global models, one for every seed of its block, and measure every round."""
+    _train("federated", config, cell, device, threads)
+
+
+def _train(family: str, config: Path, cell: str, device: str, threads: int) -> None:
+    from gauntlet.core import devices
+    from gauntlet.plan import load_plan
+
+    found = load_plan(config).cell(cell)
+    where = devices.setup(device, threads)
+    train = import_module(f"gauntlet.families.{family}.train")
+    train.run(found.identity, found.seeds, found.train_folder, found.state_folder, where)
 
 
 @study_app.command("gather")

@@ -10,6 +10,9 @@ from gauntlet.report.study import FigureEntry, Study
 from gauntlet.report.summary import seeds_note
 from gauntlet.report.vocabulary import CELL, CHECKS, attack_label, scale_label
 
+#: Steps of a cell, and what they are called where their cost is printed.
+STEPS = {"train": "training", "attack": "attacks"}
+
 
 def drawn(study: Study, entry: FigureEntry, measurements: Measurements, csv: Path) -> str:
     """The part of a caption that the data gives: uncertainty, seeds, scale, what is missing."""
@@ -29,8 +32,10 @@ def drawn(study: Study, entry: FigureEntry, measurements: Measurements, csv: Pat
     return " ".join(parts)
 
 
-def sanity(study: Study, measurements: Measurements) -> dict[str, Any]:
-    """Passed/all per block, method and check, and every row that failed."""
+def sanity(study: Study, measurements: Measurements) -> dict[str, Any] | None:
+    """Passed/all per block, method and check, and every row that failed; None where nothing is attacked."""
+    if "sanity" not in measurements.manifest["tables"]:
+        return None
     table = measurements.sanity
     checks = [check for check in CHECKS if check in set(table["check"])]
     checks += sorted(set(table["check"]) - set(CHECKS))
@@ -66,21 +71,23 @@ def sanity(study: Study, measurements: Measurements) -> dict[str, Any]:
 
 
 def cost(study: Study, measurements: Measurements) -> dict[str, Any]:
-    """Seconds of training and attacking per method, over all blocks and seeds."""
+    """Seconds per method and step that the family has, over all blocks and seeds."""
+    cells = measurements.manifest["cells"]
+    steps = [step for step in STEPS if any(step in cell for cell in cells)]
     rows: dict[str, dict[str, float]] = {}
-    for cell in measurements.manifest["cells"]:
-        row = rows.setdefault(cell["method"], {"train": 0.0, "attack": 0.0})
-        for step in row:
+    for cell in cells:
+        row = rows.setdefault(cell["method"], dict.fromkeys(steps, 0.0))
+        for step in steps:
             row[step] += cell[step].get("seconds", 0.0)
     ordered = [(study.label(method), rows[method]) for method in study.methods if method in rows]
-    totals = {step: sum(row[step] for _, row in ordered) for step in ("train", "attack")}
-    return {"rows": ordered, "totals": totals}
+    totals = {step: sum(row[step] for _, row in ordered) for step in steps}
+    return {"heads": [STEPS[step] for step in steps], "rows": ordered, "totals": totals}
 
 
 def provenance(measurements: Measurements) -> dict[str, Any]:
     """What the numbers came from: commits, data, devices, environments, dates, and table hashes."""
     manifest = measurements.manifest
-    steps = [cell[step] for cell in manifest["cells"] for step in ("train", "attack")]
+    steps = [cell[step] for cell in manifest["cells"] for step in STEPS if step in cell]
 
     def distinct(field: str) -> list[str]:
         return sorted({str(step[field]) for step in steps if step.get(field) is not None})
