@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
 from gauntlet.data.partitions.base import Partition, checked, positive, split_by_shares
 
@@ -22,8 +23,13 @@ def quantity(
         GauntletError: alpha is not positive, or there are fewer images than clients x ``least``.
     """
     positive(alpha, "alpha")
+    if (start := clients * least) > len(labels):
+        raise GauntletError(
+            f"{len(labels)} images cannot give {clients} clients {least} each",
+            key="data.options.least",
+            remedy="lower it, or choose fewer clients",
+        )
     shuffled = generator.permutation(len(labels))
-    start = min(clients * least, len(shuffled))
     shares = generator.dirichlet(np.full(clients, alpha))
     pieces = split_by_shares(shuffled[start:], shares)
     floors = np.array_split(shuffled[:start], clients)
