@@ -81,7 +81,7 @@ class FedEMD(Selection):
 
     def _unit_of(self, histogram: np.ndarray) -> float:
         if self.normalisation == "balanced":
-            return histogram[self.common]
+            return histogram[self.common] or self.unit  # none yet: the clients' mean
         return self.unit if self.normalisation == "literal" else 1.0
 
     def _prepared(self, histograms: np.ndarray, unit) -> np.ndarray:
