@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
 from gauntlet.metrics.clustering import kmeans
 from gauntlet.selection.base import Federation, Probe, Selection
@@ -19,9 +20,14 @@ class FedFast(Selection):
 
     Args:
         runs: random starts of k-means; the best is kept.
+
+    Raises:
+        GauntletError: there are no runs.
     """
 
     def __init__(self, runs: int = 10):
+        if runs < 1:
+            raise GauntletError(f"runs must be at least 1 (got {runs})", key="method.options.runs")
         self.runs = runs
 
     def begin(self, federation: Federation) -> None:

@@ -17,14 +17,20 @@ class PowerOfChoice(Selection):
     Args:
         candidates: d, at least K; 2K when absent.
         images: how many images of a candidate the loss is estimated on (their cpow-d); all when absent.
+
+    Raises:
+        GauntletError: fewer candidates than clients per round, or no images.
     """
 
     def __init__(self, candidates: int | None = None, images: int | None = None):
+        if images is not None and images < 1:
+            raise GauntletError(f"images must be at least 1 (got {images})", key="method.options.images")
         self.candidates, self.images = candidates, images
 
     def begin(self, federation: Federation) -> None:
         super().begin(federation)
-        self.count = min(self.candidates or 2 * federation.selected, federation.clients)
+        wanted = 2 * federation.selected if self.candidates is None else self.candidates
+        self.count = min(wanted, federation.clients)
         if self.count < federation.selected:
             raise GauntletError(
                 f"{self.count} candidates for {federation.selected} places",
