@@ -196,6 +196,8 @@ def make_plan(content: dict[str, Any], *, file: str | Path) -> Plan:
             known = did_you_mean(name, scale.studies)
             raise GauntletError(f"unknown study {name!r}", file=file, key="study", remedy=known)
         study = studies.load(STUDIES / f"{name}.yaml")
+        if "attack" in family_settings(study.family).TABLES:
+            studies.check_attacks(study, STUDIES / f"{name}.yaml")
         declared = _methods(study)
         for label, entry in study.derived.items():
             key = f"derived.{label}.options"

@@ -74,7 +74,7 @@ def _scores(method: str, dataset: str, seeds: range, rng: np.random.Generator) -
     return pd.DataFrame(rows, columns=names)
 
 
-def _write(path: Path, table: pd.DataFrame) -> None:
+def _write(path: Path, table: pd.DataFrame, **extra) -> None:
     write_parquet(path, table)
     sidecar = {
         "step": "test",
@@ -86,6 +86,7 @@ def _write(path: Path, table: pd.DataFrame) -> None:
         "started": "2026-01-01T00:00:00Z",
         "environment": {"python": "3.11.2", "platform": "Linux", "libraries": {"torch": "2.11.0"}},
         "host": "secret-host",
+        **extra,
     }
     write_json(sidecar_path(path), sidecar)
 
@@ -94,7 +95,7 @@ def write_cell(
     folder: Path, dataset: str, method: str, seeds: range, edit=None, flagged=False, setting=""
 ) -> dict:
     """One cell's job folders; ``edit(scores, method, dataset)`` may change its scores."""
-    stream = np.random.SeedSequence([len(dataset), *method.encode(), seeds.start])
+    stream = np.random.SeedSequence([len(dataset), *method.encode(), seeds.start, *setting.encode()])
     rng = np.random.default_rng(stream)
     train = folder / dataset / setting / method / f"seeds-{seeds.start}-{seeds.stop - 1}"
     attack = train / "attack-1"
@@ -158,6 +159,7 @@ def write_cell(
     _write(
         train / "training.parquet",
         pd.DataFrame(training, columns=["seed", "epoch", "member", "loss", "passes"]),
+        cost={"per_seed": {"seconds_per_epoch": {str(seed): members + seed / 10 for seed in seeds}}},
     )
     block = f"{seeds.start}-{seeds.stop - 1}"
     steps = {"train": train, "attack": attack}

@@ -7,7 +7,7 @@ from synthetic import EAT, TABLES, write_cell
 from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.tables.every import COLUMNS
-from gauntlet.report import derived
+from gauntlet.report import derived, frames
 from gauntlet.report.gather import gather
 from gauntlet.report.measurements import read
 from gauntlet.report.study import Study, load
@@ -70,7 +70,7 @@ def test_their_rows_are_scores(gathered):
         (method, seed) for method in ("eat", "none") for seed in (0, 1)
     ]
     assert rows["value"].tolist() == [2.0 * 2.0 / 3] * 4
-    for column, value in derived.CLEAN.items():
+    for column, value in frames.CLEAN.items():
         assert set(rows[column]) == {value}
     assert (measured.scores["metric"] == "above_mean").sum() == 4  # it saw the rows of the first
     assert measured.manifest["derived"] == ["above_mean", "final_loss"]

@@ -69,7 +69,6 @@ FIRST = ("claims", "EAT-1", "checks", 0)
         ((*FIRST, "is", {"above": 0, "below": 1}), "claims.EAT-1.checks.0.is", "exactly one"),
         ((*FIRST, "is", {"within": -0.1}), "claims.EAT-1.checks.0.is", "greater than 0"),
         ((*FIRST, "is", {"above": "zero"}), "claims.EAT-1.checks.0.is.above", "number"),
-        ((*FIRST, "value", {"method": "none"}), "claims.EAT-1.checks.0.value", "name the attack"),
         (
             ("claims", "EAT-2", "checks", 0, "minus", {"method": {"present": ["apl"]}}),
             "claims.EAT-2.checks.0.minus.method.present",

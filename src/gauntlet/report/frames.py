@@ -14,6 +14,27 @@ def types(name: str) -> dict[str, str]:
     return {**dict.fromkeys(CELL, "str"), **COLUMNS[name]}
 
 
+#: What a score row says of itself when it is of the deployed model, and nothing was attacked.
+CLEAN = {
+    "suite": "main",
+    "attack": "clean",
+    "eps": 0.0,
+    "steps": 0,
+    "fraction": 0.0,
+    "view": "ensemble",
+    "detail": "",
+}
+
+
+def as_scores(frame, **columns):
+    """``frame`` (``CELL``, ``seed``, ``metric``, ``value``, ...) with these columns, and those of ``CLEAN``
+    that it lacks: rows of ``scores``."""
+    given = CLEAN | columns
+    return frame.assign(
+        **{column: given[column] for column in given if column in columns or column not in frame}
+    )
+
+
 def empty(name: str):
     """A gathered table without rows."""
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import Any
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json, read_parquet, sha256_file
-from gauntlet.report.frames import empty
+from gauntlet.report.frames import as_scores, empty, whole
 from gauntlet.report.vocabulary import BLOCK, CELL
 
 MANIFEST = "manifest.json"
@@ -70,6 +70,31 @@ class Measurements:
     @cached_property
     def clients(self):
         return self._table("clients")
+
+    @cached_property
+    def costs(self):
+        """What jobs measured of their own cost per seed: DataFrame with ``CELL``, seed, metric, value.
+
+        From the sidecars in the manifest (``cost: {per_seed: {metric: {seed: number}}}``): timings differ
+        between runs of the same inputs, so they are in no table.
+        """
+        import pandas as pd
+
+        rows = [
+            (*(cell[key] for key in CELL), int(seed), metric, float(value))
+            for cell in self.manifest["cells"]
+            for step in ("train", "attack")
+            for metric, seeds in cell.get(step, {}).get("cost", {}).get("per_seed", {}).items()
+            for seed, value in seeds.items()
+        ]
+        return pd.DataFrame(rows, columns=[*CELL, "seed", "metric", "value"])
+
+    @cached_property
+    def numbers(self):
+        """All that a claim may be about: the scores, and the costs as scores of suite ``cost``."""
+        if self.costs.empty:
+            return self.scores
+        return whole("scores", [self.scores, as_scores(self.costs, suite="cost")])
 
     @cached_property
     def blocks(self) -> list[tuple[str, str, str]]:

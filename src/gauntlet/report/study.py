@@ -36,6 +36,15 @@ class Choice(Strict):
     why: str
 
 
+class Finding(Strict):
+    """Where the authors' released code differs from their paper."""
+
+    what: str
+    paper: str
+    release: str
+    changes: str = Field(description="what the difference does to the results")
+
+
 class MethodEntry(Strict):
     """A row of the paper's tables. All keys but these two are the family's, and the plan checks them."""
 
@@ -72,6 +81,7 @@ class Study(Strict):
     summary: str
     threat_model: Annotated[list[str], Field(min_length=1)]
     reconstructed: list[Choice] = Field(default_factory=list)
+    fidelity: list[Finding] = Field(default_factory=list)
     methods: Annotated[dict[str, MethodEntry], Field(min_length=1)]
     settings: dict[Annotated[str, Field(pattern="^[a-z0-9-]+$")], str] = Field(
         default_factory=dict,
@@ -129,31 +139,64 @@ def load(path: str | Path) -> Study:
     for section, kind in (("derived", "derived"), ("figures", "figure"), ("tables", "table")):
         for key, entry in getattr(study, section).items():
             _known(getattr(entry, kind), names(kind), kind, path, f"{section}.{key}.{kind}")
+    for key in study.figures.keys() & study.tables.keys():
+        raise GauntletError(
+            "a figure has this name too, and both write a .csv", file=path, key=f"tables.{key}",
+            remedy="give the table another name",
+        )  # fmt: skip
     for key, claim in study.claims.items():
         _check_claim(study, claim, path, f"claims.{key}")
     return study
 
 
 def _check_claim(study: Study, claim: Claim, path: Path, key: str) -> None:
-    """Every method, metric and attack that a claim names exists."""
-    attacks = {*ATTACKS, *names("attack")}
+    """Every method, metric, attack and setting that a claim names exists."""
+    known = {
+        "metric": {**METRICS, **study.metrics},
+        "method": study.methods,
+        "attack": {*ATTACKS, *names("attack")},
+        "setting": study.settings,
+    }
+
+    def check_all(what: str, given: list[str] | None, where: str) -> None:
+        for name in given or []:
+            _known(name, known[what], what, path, where)
+
+    check_all("setting", claim.scope.setting, f"{key}.scope.setting")
     for index, check in enumerate(claim.checks):
         at = f"{key}.checks.{index}"
-        for metric in check.metric:
-            _known(metric, {**METRICS, **study.metrics}, "metric", path, f"{at}.metric")
-        for method in check.value.method:
-            _known(method, study.methods, "method", path, f"{at}.value.method")
-        for attack in check.value.attack or []:
-            _known(attack, attacks, "attack", path, f"{at}.value.attack")
-        if check.minus is None:
+        check_all("metric", check.metric, f"{at}.metric")
+        for what in ("method", "attack", "setting"):
+            check_all(what, getattr(check.value, what), f"{at}.value.{what}")
+        if claim.scope.setting:
+            for setting in check.value.setting or []:
+                _known(setting, claim.scope.setting, "setting of the scope", path, f"{at}.value.setting")
+        if (baseline := check.baseline) is None:
             continue
-        for attack in check.minus.attack or []:
-            _known(attack, attacks, "attack", path, f"{at}.minus.attack")
-        if check.minus.method is not None:
-            for method in check.minus.method.each:
-                _known(method, study.methods, "method", path, f"{at}.minus.method")
-            for method in check.minus.method.present:
-                _known(method, [*study.methods, *study.absent], "method", path, f"{at}.minus.method.present")
+        side = f"{at}.{'over' if check.over else 'minus'}"
+        for what in ("attack", "setting"):
+            check_all(what, getattr(baseline, what), f"{side}.{what}")
+        if baseline.method is not None:
+            check_all("method", baseline.method.each, f"{side}.method")
+            for method in baseline.method.present:
+                _known(method, [*study.methods, *study.absent], "method", path, f"{side}.method.present")
+
+
+def check_attacks(study: Study, path: str | Path) -> None:
+    """Every check of a study whose models are attacked says which attack its scores are under.
+
+    Raises:
+        GauntletError: one of suite ``main`` does not.
+    """
+    for key, claim in study.claims.items():
+        for index, check in enumerate(claim.checks):
+            if check.value.suite == "main" and not check.value.attack:
+                raise GauntletError(
+                    "name the attack",
+                    file=path,
+                    key=f"claims.{key}.checks.{index}.value.attack",
+                    remedy="give one of the attacks, clean, or worst",
+                )
 
 
 def _known(name: str, known, what: str, path: Path, key: str) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gauntlet.core.files import write_json
-from gauntlet.report.claims.judge import HOLDS, NOT_MEASURED, judge_study
+from gauntlet.report.claims.judge import judge_study
+from gauntlet.report.claims.statistics import HOLDS, NOT_MEASURED
 
 RULE = (
     "The 95% t interval over seeds (paired where two methods are compared) against a declared margin: "

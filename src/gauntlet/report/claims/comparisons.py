@@ -6,24 +6,29 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gauntlet.report.claims.model import Check, Minus, Value
+from gauntlet.report.claims.model import Baseline, Check, Value
 
-INHERITED = ("attack", "suite", "view", "detail", "eps", "steps", "fraction")
+#: Keys of a baseline that are those of the value unless given; others are expanded.
+INHERITED = ("suite", "view", "detail", "eps", "steps", "fraction")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """One measurement of one method: a value per seed. ``attack`` is None until expanded."""
+    """One measurement of one method: a value per seed.
+
+    ``setting`` is None for that of the block, and ``attack`` for rows as they are.
+    """
 
     method: str
     metric: str
-    suite: str
-    attack: str | None
-    view: str
-    detail: str
-    eps: float | None
-    steps: int | None
-    fraction: float | None
+    setting: str | None = None
+    suite: str = "main"
+    attack: str | None = None
+    view: str = "ensemble"
+    detail: str = ""
+    eps: float | None = None
+    steps: int | None = None
+    fraction: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value not in (None, "")}
@@ -33,40 +38,52 @@ class Selection:
 class Comparison:
     check: Check
     value: Selection
-    minus: Selection | None
+    baseline: Selection | None
+
+    def effects(self, values, others):
+        """Per seed: the value, or its difference from the baseline's, or their ratio."""
+        if self.baseline is None:
+            return values
+        return values / others if self.check.over else values - others
 
 
-def expand(check: Check, rivals: list[str] | None, attacks: list[str]) -> Iterator[Comparison]:
-    """Every combination of the check's lists.
+def expand(check: Check, setting: str, rivals: list[str] | None, attacks: list[str]) -> Iterator[Comparison]:
+    """Every combination of the check's lists in one block.
 
     Args:
-        rivals: methods to subtract; None when the check names none of its own.
+        setting: that of the block.
+        rivals: methods to compare with; None when the check names none of its own.
         attacks: what an absent ``attack`` stands for: all that the suite measured.
     """
+    named = setting if check.value.setting else None
     for metric in check.metric:
         for method in check.value.method:
             for attack in check.value.attack or attacks or [None]:
-                value = _selection(check.value, method, metric, attack)
-                if check.minus is None:
+                value = _selection(check.value, method, metric, named, attack)
+                if check.baseline is None:
                     yield Comparison(check, value, None)
                     continue
                 for rival in rivals if rivals is not None else [method]:
-                    for other in check.minus.attack or [attack]:
-                        yield Comparison(check, value, _subtracted(check.minus, value, rival, other))
+                    for place in check.baseline.setting or [named]:
+                        for other in check.baseline.attack or [attack]:
+                            yield Comparison(
+                                check, value, _baseline(check.baseline, value, rival, place, other)
+                            )
 
 
-def _selection(value: Value, method: str, metric: str, attack: str | None) -> Selection:
-    rest = {key: getattr(value, key) for key in INHERITED if key != "attack"}
-    return Selection(method=method, metric=metric, attack=attack, **rest)
+def _selection(value: Value, method: str, metric: str, setting: str | None, attack: str | None) -> Selection:
+    rest = {key: getattr(value, key) for key in INHERITED}
+    return Selection(method=method, metric=metric, setting=setting, attack=attack, **rest)
 
 
-def _subtracted(minus: Minus, value: Selection, method: str, attack: str | None) -> Selection:
+def _baseline(
+    baseline: Baseline, value: Selection, method: str, setting: str | None, attack: str | None
+) -> Selection:
     rest = {
-        key: getattr(value, key) if getattr(minus, key) is None else getattr(minus, key)
+        key: getattr(value, key) if getattr(baseline, key) is None else getattr(baseline, key)
         for key in INHERITED
-        if key != "attack"
     }
-    return Selection(method=method, metric=value.metric, attack=attack, **rest)
+    return Selection(method=method, metric=value.metric, setting=setting, attack=attack, **rest)
 
 
 def per_seed(scores, selection: Selection):

@@ -7,7 +7,8 @@ A check compares one number per seed with a margin::
     minus: {method: none, attack: clean}      # optional; inherits what it does not say from value
     is: {below: -0.1}
 
-Lists (of metrics, attacks, methods) expand to every combination, and each must pass.
+``over`` in place of ``minus`` divides. Lists (of metrics, attacks, methods, settings) expand to every
+combination, and each must pass.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ class Value(Strict):
     """Which measurement: one value per seed."""
 
     method: Names
+    setting: Names | None = Field(None, description="ask only there; in every setting when absent")
     attack: Names | None = Field(None, description="an attack, clean or worst; in other suites all if absent")
-    suite: str = Field("main", description="main, eps, steps, fraction or transfer")
+    suite: str = Field("main", description="main, eps, steps, fraction, transfer or cost")
     view: Literal["ensemble", "member"] = "ensemble"
     detail: str = Field(
         "", description="suite transfer: i->j, or the mean over off_diagonal or diagonal, or their gap"
@@ -62,17 +64,12 @@ class Value(Strict):
     steps: int | None = None
     fraction: float | None = None
 
-    @model_validator(mode="after")
-    def _main_needs_an_attack(self) -> Value:
-        if self.suite == "main" and not self.attack:
-            raise ValueError("name the attack (or clean, or worst)")
-        return self
 
-
-class Minus(Strict):
-    """What is subtracted, seed by seed; absent keys are those of ``value``."""
+class Baseline(Strict):
+    """What is subtracted or divided by, seed by seed; absent keys are those of ``value``."""
 
     method: Compared | None = None
+    setting: Names | None = None
     attack: Names | None = None
     suite: str | None = None
     view: Literal["ensemble", "member"] | None = None
@@ -107,10 +104,23 @@ class Margin(Strict):
 class Check(Strict):
     metric: Names
     value: Value
-    minus: Minus | None = None
+    minus: Baseline | None = None
+    over: Baseline | None = None
     is_: Margin = Field(alias="is")
     gate: bool = Field(True, description="false: reported, but the verdict does not depend on it")
     label: str = ""
+
+    @model_validator(mode="after")
+    def _one_baseline(self) -> Check:
+        if self.minus and self.over:
+            raise ValueError("give minus or over, not both")
+        if self.over and self.is_.side == "within":
+            raise ValueError("a ratio is above or below; within is for differences")
+        return self
+
+    @property
+    def baseline(self) -> Baseline | None:
+        return self.minus or self.over
 
 
 class Scope(Strict):

@@ -9,6 +9,8 @@ from itertools import pairwise
 
 CONFIDENCE = 0.95
 
+HOLDS, FAILS, UNDECIDED, NOT_MEASURED = "holds", "fails", "undecided", "not measured"
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -68,13 +70,13 @@ def decide(interval: Interval, side: str, margin: float) -> Decision:
     has probability (1 - confidence) / 2 for normally distributed differences.
     """
     if interval.half_width is None:
-        return Decision("undecided", None, "one seed gives no interval")
+        return Decision(UNDECIDED, None, "one seed gives no interval")
     low, high, half = interval.low, interval.high, interval.half_width
     # Seeds that agree exactly: guard the comparison against rounding in the mean.
     tiny = 1e-12
     if half <= tiny and interval.n < 3:
         # Scores are counts over few images, so two equal differences happen by chance.
-        return Decision("undecided", None, "two seeds that agree exactly give no interval")
+        return Decision(UNDECIDED, None, "two seeds that agree exactly give no interval")
     if side == "above":
         right, wrong, smallest = low > margin + tiny, high < margin - tiny, margin + half
     elif side == "below":
@@ -86,7 +88,7 @@ def decide(interval: Interval, side: str, margin: float) -> Decision:
     else:
         raise ValueError(f"unknown side {side!r}")
     reason = "" if half > tiny else "all seeds gave the same value"
-    return Decision("holds" if right else "fails" if wrong else "undecided", smallest, reason)
+    return Decision(HOLDS if right else FAILS if wrong else UNDECIDED, smallest, reason)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def decide_reach(
     decision = decide(interval, side, margin)
     neither = sum(a.censored and b.censored for a, b in pairs)
     of_zero = decide(Interval(0.0, 0.0, 3), side, margin).verdict
-    if 2 * neither >= len(pairs) and (side == "within" or decision.verdict == of_zero != "undecided"):
+    if 2 * neither >= len(pairs) and (side == "within" or decision.verdict == of_zero != UNDECIDED):
         reason = f"in {neither} of {len(pairs)} pairs neither side reached the level"
-        decision = Decision("undecided", None, reason)
+        decision = Decision(UNDECIDED, None, reason)
     return interval, decision

@@ -3,7 +3,8 @@
 A derived function is registered under its file's name and takes ``(tables, **options)``: the tables are
 DataFrames by name, those of the whole study, each with the columns ``CELL`` first, and its keyword-only
 parameters are the options that a study's YAML may give. It changes no table, and returns a DataFrame with
-``CELL``, ``seed``, ``metric`` and ``value``; further columns of ``scores`` are as in ``CLEAN`` unless given.
+``CELL``, ``seed``, ``metric`` and ``value``; the other columns of ``scores`` are as in ``frames.CLEAN``
+unless it gives them.
 """
 
 from __future__ import annotations
@@ -13,22 +14,11 @@ from typing import Any
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import module_path, resolve
-from gauntlet.report.frames import types, whole
+from gauntlet.report.frames import as_scores, types, whole
 from gauntlet.report.study import DerivedEntry
 
 #: What the files of this folder register.
 KIND = "derived"
-
-#: The columns of a score without an attack.
-CLEAN = {
-    "suite": "main",
-    "attack": "clean",
-    "eps": 0.0,
-    "steps": 0,
-    "fraction": 0.0,
-    "view": "ensemble",
-    "detail": "",
-}
 
 
 def derive(tables: dict[str, Any], declared: Mapping[str, DerivedEntry]) -> tuple[Any, list[str]]:
@@ -46,7 +36,7 @@ def derive(tables: dict[str, Any], declared: Mapping[str, DerivedEntry]) -> tupl
     tables, measured, metrics = dict(tables), set(tables["scores"]["metric"]), set()
     for name, entry in declared.items():
         rows = resolve(KIND, entry.derived)(dict(tables), **entry.options)
-        rows = rows.assign(**{column: value for column, value in CLEAN.items() if column not in rows})
+        rows = as_scores(rows)
         at = {"file": module_path(KIND, entry.derived), "key": f"derived.{name}"}
         if absent := [column for column in types("scores") if column not in rows]:
             raise GauntletError(

@@ -1,0 +1,53 @@
+"""Comparisons in words, as claims print them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gauntlet.report.claims.comparisons import Comparison, Selection
+from gauntlet.report.study import Study
+from gauntlet.report.vocabulary import attack_label
+
+
+def describe(comparison: Comparison, study: Study, setting: str) -> str:
+    """``F1, joint pair: EAT - AT``, in a block of this setting."""
+    value, baseline = comparison.value, comparison.baseline
+    first, what = name(value, study, setting), measure(value, study)
+    if baseline is None:
+        return f"{what}: {first}"
+    sign = "/" if comparison.check.over else "\N{MINUS SIGN}"
+    second, other = name(baseline, study, setting), measure(baseline, study)
+    if what == other:
+        return f"{what}: {first} {sign} {second}"
+    whose = f"{second}: " if second != first else ""
+    return f"{first}: {what} {sign} {whose}{other}"
+
+
+def name(side: Selection, study: Study, setting: str) -> str:
+    """The method, and its setting where that is another than the block's."""
+    label = study.label(side.method)
+    if side.setting in (None, setting):
+        return label
+    return f"{label} in {study.settings.get(side.setting, side.setting)}"
+
+
+def measure(side: Selection, study: Study) -> str:
+    """``F1, joint pair``"""
+    parts = [study.metric_label(side.metric)]
+    if side.suite == "transfer":
+        parts.append(f"transfer {side.detail.replace('_', ' ')}".strip())
+    if side.attack:
+        parts.append(attack_label(side.attack))
+    parts += [f"{key} {getattr(side, key):g}" for key in ("eps", "steps", "fraction") if getattr(side, key)]
+    if side.view == "member":
+        parts.append("mean single member")
+    return ", ".join(parts)
+
+
+def listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def unique(items: Iterable[str]) -> list[str]:
+    """Each once, in order of appearance."""
+    return list(dict.fromkeys(items))
