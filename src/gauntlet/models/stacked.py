@@ -24,7 +24,7 @@ class Stacked:
     Knows Conv2d (ungrouped), BatchNorm2d, ReLU, MaxPool2d, Flatten and Linear.
 
     Raises:
-        GauntletError: another layer.
+        GauntletError: another layer, or one with a setting that copies do not honour.
     """
 
     def __init__(self, net: nn.Sequential):
@@ -32,7 +32,7 @@ class Stacked:
         children = net.named_children() if isinstance(net, nn.Sequential) else [("", net)]
         for name, layer in children:
             run = RUN.get(type(layer))
-            if run is None or getattr(layer, "groups", 1) != 1:
+            if run is None or not _honoured(layer):
                 raise GauntletError(
                     f"copies of a network with a layer {type(layer).__name__} cannot be stacked",
                     key="train.mode",
@@ -62,6 +62,13 @@ class Stacked:
         return x
 
 
+def _honoured(layer: nn.Module) -> bool:
+    if isinstance(layer, nn.BatchNorm2d):
+        needed = (layer.momentum, layer.weight, layer.bias, layer.running_mean)
+        return all(value is not None for value in needed)
+    return all(getattr(layer, name, value) == value for name, value in ONLY.items())
+
+
 def _conv(layer, own, x, copies, training, shared):
     weight, bias = own["weight"].flatten(0, 1), own["bias"]
     bias = None if bias is None else bias.flatten()
@@ -72,6 +79,8 @@ def _conv(layer, own, x, copies, training, shared):
 
 
 def _norm(layer, own, x, copies, training, shared):
+    if shared:
+        x = x.repeat(1, copies, 1, 1)
     mean, var, weight, bias = (own[key].flatten() for key in TENSORS[nn.BatchNorm2d])
     return F.batch_norm(x, mean, var, weight, bias, training, layer.momentum, layer.eps)
 
@@ -81,7 +90,7 @@ def _relu(layer, own, x, copies, training, shared):
 
 
 def _pool(layer, own, x, copies, training, shared):
-    return F.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding)
+    return F.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
 
 
 def _flatten(layer, own, x, copies, training, shared):
@@ -92,7 +101,8 @@ def _flatten(layer, own, x, copies, training, shared):
 
 
 def _linear(layer, own, x, copies, training, shared):
-    return torch.baddbmm(own["bias"][:, None], x, own["weight"].transpose(1, 2))
+    weight = own["weight"].transpose(1, 2)
+    return torch.bmm(x, weight) if own["bias"] is None else torch.baddbmm(own["bias"][:, None], x, weight)
 
 
 RUN = {
@@ -103,6 +113,8 @@ RUN = {
     nn.Flatten: _flatten,
     nn.Linear: _linear,
 }
+#: Settings of layers that must have one value.
+ONLY = {"groups": 1, "padding_mode": "zeros", "return_indices": False, "start_dim": 1, "end_dim": -1}
 TENSORS = {
     nn.Conv2d: ("weight", "bias"),
     nn.BatchNorm2d: ("running_mean", "running_var", "weight", "bias"),
