@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
 
 
@@ -15,9 +16,18 @@ class Cnn3(nn.Sequential):
     Args:
         channels, size: of the images; 96 pixels in the paper, at least 47.
         classes: how many logits.
+
+    Raises:
+        GauntletError: the images are too small.
     """
 
     def __init__(self, channels: int, size: int, classes: int):
+        if size < 47:
+            raise GauntletError(
+                f"cnn3 needs images of at least 47 pixels (got {size})",
+                key="architecture",
+                remedy="choose another one for this dataset",
+            )
         for kernel in (7, 5, 3):
             size = (size - kernel) // 2 + 1
         super().__init__(
