@@ -142,13 +142,19 @@ def study_gather(study: str, config: Config) -> None:
 
 
 @study_app.command("publish")
-def study_publish(study: str, config: Config) -> None:
+def study_publish(
+    study: str,
+    config: Config,
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep published cells that this run has not measured.")
+    ] = False,
+) -> None:
     """Copy a study's gathered measurements to published/, to be committed to git."""
     from gauntlet.plan import load_plan
-    from gauntlet.report import gather
+    from gauntlet.report.publish import publish
 
     part = load_plan(config).part(study)
-    gather.publish(part.results, part.published)
+    publish(part.results, part.published, add=add, derived=part.study.derived)
     typer.echo(f"published {part.published}: commit it")
 
 

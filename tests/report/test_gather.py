@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import pandas as pd
 import pytest
@@ -8,8 +7,7 @@ from synthetic import TABLES, write_cell
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256_file, write_parquet
 from gauntlet.core.tables.every import COLUMNS
-from gauntlet.report import gather as gathering
-from gauntlet.report.gather import gather, publish
+from gauntlet.report.gather import gather
 from gauntlet.report.measurements import read
 from gauntlet.report.vocabulary import CELL
 
@@ -127,26 +125,3 @@ def test_the_same_seed_twice_is_refused(cells, tmp_path):
     double = {**cells[0], "block": "other"}
     with pytest.raises(GauntletError, match="measure the same thing"):
         gather([*cells, double], tmp_path / "out", "eat", "mini", tables=TABLES)
-
-
-def test_publish_copies_and_checks(cells, tmp_path):
-    out = gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES)
-    target = tmp_path / "published/eat/mini"
-    written = publish(out, target)
-    assert sorted(path.name for path in written) == sorted([*FILES, "manifest.json"])
-    assert read(target).manifest == read(out).manifest
-    (out / "scores.parquet").write_bytes(b"")
-    with pytest.raises(GauntletError, match=r"scores\.parquet"):
-        publish(out, target)
-
-
-def test_publish_counts_all_scales_of_a_study(cells, tmp_path, monkeypatch):
-    out = gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES)
-    size = sum(path.stat().st_size for path in out.iterdir())
-    monkeypatch.setattr(gathering, "PUBLISHED_LIMIT", int(1.5 * size))
-    publish(out, tmp_path / "published/eat/mini")
-    publish(out, tmp_path / "published/eat/mini")  # replacing it counts once
-    with pytest.raises(GauntletError, match="MB"):
-        publish(out, tmp_path / "published/eat/desk")
-    assert not (tmp_path / "published/eat/desk").exists()
-    shutil.rmtree(tmp_path / "published")

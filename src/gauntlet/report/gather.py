@@ -1,8 +1,7 @@
-"""Gather the tables of a study's jobs into one folder with a manifest, and publish that folder."""
+"""Gather the tables of a study's jobs into one folder with a manifest."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,9 @@ from gauntlet.core.provenance import read_sidecar
 from gauntlet.core.tables.every import COLUMNS
 from gauntlet.report.derived import derive
 from gauntlet.report.frames import whole
-from gauntlet.report.measurements import MANIFEST, read
+from gauntlet.report.measurements import MANIFEST
 from gauntlet.report.study import DerivedEntry
 from gauntlet.report.vocabulary import CELL
-
-#: Largest size of one study's published measurements, all scales together, in bytes.
-PUBLISHED_LIMIT = 5_000_000
 
 #: What the manifest keeps of a sidecar. The host and the command line stay behind.
 KEPT = ("commit", "data_version", "device", "started", "seconds", "cost")
@@ -61,11 +57,11 @@ def gather(
             "scale": scale,
             "derived": metrics,
             "tables": write_tables(folder, frames),
-            "cells": [_describe(cell, environments) for cell in sorted(cells, key=_order)],
+            "cells": [_describe(cell, environments) for cell in sorted(cells, key=order)],
             "environments": environments,
             "missing": [
                 {key: hole[key] for key in (*CELL, "block", "log") if key in hole}
-                for hole in sorted(missing, key=_order)
+                for hole in sorted(missing, key=order)
             ],
         }
         write_json(folder / MANIFEST, manifest)
@@ -82,38 +78,15 @@ def write_tables(folder: Path, frames: dict[str, Any]) -> dict[str, dict[str, An
     return entries
 
 
-def publish(source: str | Path, target: str | Path) -> list[Path]:
-    """Copy gathered measurements to ``published/<study>/<scale>`` after checking them.
-
-    Raises:
-        GauntletError: a table was altered, or the study would hold more than 5 MB (all scales).
-    """
-    source, target = Path(source), Path(target)
-    measurements = read(source)
-    files = [source / MANIFEST, *(source / f"{name}.parquet" for name in measurements.manifest["tables"])]
-    others = [path for path in target.parent.rglob("*") if path.is_file() and not path.is_relative_to(target)]
-    size = sum(path.stat().st_size for path in files + others)
-    if size > PUBLISHED_LIMIT:
-        raise GauntletError(
-            f"{size / 1e6:.1f} MB of published measurements; at most {PUBLISHED_LIMIT / 1e6:.0f} MB a study",
-            file=target,
-            remedy="evaluate fewer test images or fewer sweeps at this scale",
-        )
-    with atomic(target) as folder:
-        folder.mkdir()
-        for path in files:
-            shutil.copyfile(path, folder / path.name)
-    return [target / path.name for path in files]
-
-
-def _order(cell: dict[str, Any]) -> tuple[str, ...]:
+def order(cell: dict[str, Any]) -> tuple[str, ...]:
+    """By which cells are sorted."""
     return tuple(str(cell.get(key, "")) for key in (*CELL, "block"))
 
 
 def _concatenate(name: str, cells: list[dict[str, Any]]):
     """One table of all cells, checked against the sidecars that its jobs wrote."""
     parts = []
-    for cell in sorted(cells, key=_order):
+    for cell in sorted(cells, key=order):
         if name not in cell["tables"]:  # scores of a family that measures none itself
             continue
         path = Path(cell["tables"][name])
