@@ -75,7 +75,7 @@ def run(
     recorder = Recorder("federated train", config, pin=data.pin(identity["dataset"]))
     every = float(os.environ.get("GAUNTLET_STATE_SECONDS", "20")) if every is None else every
     device = torch.device(device)
-    digest = code_digest(__name__, methods=train_methods(identity))
+    digest = code_digest(__name__, methods=train_methods(what.model_dump(mode="json")))
     dataset = data.load(what.dataset, data_folder)
     tensors, rows, resumes = {}, {name: [] for name in TABLES["train"]}, []
     seconds: dict[str, dict[str, float]] = {}
