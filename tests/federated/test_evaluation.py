@@ -47,7 +47,7 @@ def test_scores_count_every_image_once_under_its_class(n):
         for pixels, label in zip(images.pixels, images.labels, strict=True):
             logits = net(pixels[None])[0]
             correct[label] += int(logits.argmax()) == int(label)
-            losses[label] += -float(logits.log_softmax(dim=0)[label])
+            losses[label] -= logits.log_softmax(dim=0)[label].item()
         assert scores.correct[index].tolist() == correct.tolist()
         assert scores.losses[index] == pytest.approx(losses)
         assert scores.accuracy[index] == pytest.approx(correct.sum() / n)

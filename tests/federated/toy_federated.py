@@ -57,7 +57,7 @@ if __name__ == "__main__":
 
     train.Simulation.play = announced
     train.run(
-        identity(selection, rounds=8, schedule="participation", decay_every=2),
+        identity(selection, rounds=10, schedule="participation", decay_every=2),
         [int(seed) for seed in seeds],
         Path(out),
         Path(state),
