@@ -187,6 +187,7 @@ def build(
     missing=(),
     scale: str = "mini",
     study: str = "eat",
+    derived=None,
 ) -> Path:
     """Write the cells and gather them; returns the gathered folder."""
     cells = [
@@ -196,4 +197,6 @@ def build(
         for method in methods
         if not skip(method, dataset)
     ]
-    return gather(cells, folder / "studies" / study / scale, study, scale, list(missing), tables=TABLES)
+    return gather(
+        cells, folder / "studies" / study / scale, study, scale, list(missing), tables=TABLES, derived=derived
+    )
