@@ -38,6 +38,7 @@ ATTACKS = {
 }
 
 DATASETS = {
+    "all": "all datasets",
     "fashion-mnist": "Fashion-MNIST",
     "digits": "digits",
     "mnist": "MNIST",
@@ -51,7 +52,15 @@ DATASETS = {
     "sop": "SOP",
 }
 
-ARCHITECTURES = {"conv": "conv net", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2"}
+ARCHITECTURES = {
+    "conv": "conv net",
+    "resnet18": "ResNet-18",
+    "mobilenet_v2": "MobileNetV2",
+    "cnn2_bn": "2-conv net",
+    "cnn3": "3-conv net",
+    "cnn6_bn": "6-conv net",
+    "all": "each with its network",
+}
 
 #: Swept quantities, with their units, as axis labels.
 AXES = {

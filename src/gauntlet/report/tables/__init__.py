@@ -6,6 +6,7 @@ a figure function, and returns a ``Table`` (``layout.py``).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError, did_you_mean
@@ -29,7 +30,7 @@ def make(study: Study, name: str, measurements: Measurements, *, file: str | Pat
     entry = study.tables[name]
     function = resolve("table", entry.table)
     check_options(function, entry.options, file=file, key=f"tables.{name}.options")
-    return function(measurements, study, **entry.options)
+    return replace(function(measurements, study, **entry.options), caption=entry.caption)
 
 
 def write(study_file: str | Path, name: str, folder: str | Path, stem: str | Path) -> list[Path]:

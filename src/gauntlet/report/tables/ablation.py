@@ -26,5 +26,4 @@ def ablation(
         methods=methods,
         attacks=list(attacks),
         views=["ensemble", "member"],
-        name="ablation",
     )

@@ -26,5 +26,4 @@ def main(
         methods=methods,
         attacks=attacks,
         views=["ensemble"],
-        name="main",
     )

@@ -17,7 +17,6 @@ def score_table(
     methods: list[str] | None,
     attacks: list[str] | None,
     views: list[str],
-    name: str,
 ) -> Table:
     """Rows = methods (and views), by block; columns = attack x metric and the training budget.
 
@@ -52,7 +51,6 @@ def score_table(
         columns=(*columns, ("training", "passes per image")),
         blocks=blocks,
         digits=(*[3] * len(columns), 1),
-        caption=study.tables[name].caption if name in study.tables else "",
         note=f"Mean ± half-width of the 95% t interval over {seeds_note(summary)}.",
         scale=measurements.scale,
     )
