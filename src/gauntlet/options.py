@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from gauntlet.core import registry
 from gauntlet.core.errors import GauntletError, did_you_mean
+
+#: Many methods of a study are one registered method with different options.
+_options = cache(registry.options)
 
 _PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": None}
 
@@ -18,7 +22,7 @@ def check_options(kind: str, name: str, given: dict[str, Any], *, file: str | Pa
         GauntletError: an option that there is not, a value of another type than the option's annotation,
             or none for an option that needs one.
     """
-    known = registry.options(kind, name)
+    known = _options(kind, name)
     for option, value in given.items():
         if option not in known:
             raise GauntletError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -195,13 +196,14 @@ def make_plan(content: dict[str, Any], *, file: str | Path) -> Plan:
         if name not in scale.studies:
             known = did_you_mean(name, scale.studies)
             raise GauntletError(f"unknown study {name!r}", file=file, key="study", remedy=known)
-        study = studies.load(STUDIES / f"{name}.yaml")
+        path = STUDIES / f"{name}.yaml"
+        study = studies.load(path)
         if "attack" in family_settings(study.family).TABLES:
-            studies.check_attacks(study, STUDIES / f"{name}.yaml")
+            studies.check_attacks(study, path)
+        for key, entry in study.derived.items():
+            options = f"derived.{key}.options"
+            check_options("derived", entry.derived, entry.options, file=path, key=options)
         declared = _methods(study)
-        for label, entry in study.derived.items():
-            key = f"derived.{label}.options"
-            check_options("derived", entry.derived, entry.options, file=STUDIES / f"{name}.yaml", key=key)
         cells: list[Entry] = []
         for index, grid in enumerate(scale.studies[name].grids):
             cells += _grid_cells(study, declared, grid, scale, file, f"studies.{name}.grids.{index}")
@@ -219,7 +221,7 @@ def _grid_cells(
         _known(grid.setting, study.settings, "setting", file, f"{key}.setting")
     kind = settings.NETWORK
     for position, architecture in enumerate(grid.architectures):
-        _known(architecture, registry.names(kind), kind, file, f"{key}.architectures.{position}")
+        _known(architecture, _names(kind), kind, file, f"{key}.architectures.{position}")
     parsed = {
         part: parse(getattr(settings, part.title()), getattr(grid, part), file=file, key=f"{key}.{part}")
         for part in ("data", "train", "evaluate")
@@ -228,7 +230,7 @@ def _grid_cells(
     for kind, name in settings.evaluate_methods(
         {"architecture": grid.architectures[0], "method": {}}, evaluate
     ):
-        _known(name, registry.names(kind), kind, file, f"{key}.evaluate")
+        _known(name, _names(kind), kind, file, f"{key}.evaluate")
     methods = study.methods_at(scale.scale) if grid.methods is None else grid.methods
     for label in methods:
         _known(label, declared, "method", file, f"{key}.methods")
@@ -270,7 +272,7 @@ def _methods(study: Study) -> dict[str, dict[str, Any]]:
         key = f"methods.{label}"
         methods[label] = parse(settings.Method, entry.model_extra, file=file, key=key).model_dump(mode="json")
         kind, name = settings.method_kind(methods[label])
-        _known(name, registry.names(kind), kind, file, f"{key}.{kind}")
+        _known(name, _names(kind), kind, file, f"{key}.{kind}")
         check_options(kind, name, methods[label]["options"], file=file, key=f"{key}.options")
     return methods
 
@@ -285,10 +287,14 @@ def _check_names(
         part = next((part for part in files if identity[part].get(kind) == name), None)
         if part is None:  # the architecture: checked where it is given
             continue
-        _known(name, registry.names(kind), kind, files[part], f"{keys[part]}.{kind}")
+        _known(name, _names(kind), kind, files[part], f"{keys[part]}.{kind}")
         if part != "method" and "options" in identity[part]:
             options = f"{keys[part]}.options"
             check_options(kind, name, identity[part]["options"], file=files[part], key=options)
+
+
+#: Names of a kind. A plan asks for the same few kinds hundreds of times, and each answer reads a folder.
+_names = cache(registry.names)
 
 
 def _known(name: str, known: Any, what: str, file: str | Path, key: str) -> None:
