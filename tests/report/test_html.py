@@ -5,9 +5,10 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
-from synthetic import EAT, build
+from synthetic import EAT, build, write_cell
 
 from gauntlet.report import figures
+from gauntlet.report.gather import gather
 from gauntlet.report.html import Source
 from gauntlet.report.html import build as build_html
 from gauntlet.report.study import load
@@ -125,6 +126,20 @@ def test_markup_in_a_hole_is_escaped(tmp_path):
     text = build_html([Source(EAT, folder, tmp_path)], tmp_path / "index.html").read_text(encoding="utf-8")
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_a_family_without_attacks_shows_its_one_step_and_no_sanity(tmp_path):
+    cell = write_cell(tmp_path / "jobs", "digits", "none", range(2), setting="iid")
+    del cell["steps"]["attack"]
+    cell["tables"] = {"training": cell["tables"]["training"]}
+    folder = gather([cell], tmp_path / "out", "eat", "mini", tables=["scores", "training"])
+    out = build_html([Source(EAT, folder, tmp_path)], tmp_path / "index.html")
+    text = Page(out.read_text(encoding="utf-8")).text
+    assert "training, s" in text
+    assert "attacks, s" not in text
+    assert "Sanity of the attacks" not in text
+    assert "Measured here on digits, iid, conv net." in text
+    assert "1 jobs" in text
 
 
 @pytest.mark.needs("chromium")
