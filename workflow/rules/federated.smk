@@ -27,5 +27,5 @@ rule federated_train:
         "train {wildcards.model} on {wildcards.dataset}, seeds {wildcards.block}"
     shell:
         "gauntlet federated train --threads {threads}"
-        " --cell federated/{wildcards.dataset}/{wildcards.architecture}/{wildcards.model}"
-        "/seeds-{wildcards.block} > {log} 2>&1"
+        " --cell federated/{wildcards.dataset}/{wildcards.architecture}/{wildcards.model}/seeds-{wildcards.block}"
+        " > {log} 2>&1"
