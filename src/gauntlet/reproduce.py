@@ -78,7 +78,8 @@ def _verdicts() -> None:
 
 def _explain(row: dict, command: list[str], overrides: list[str]) -> None:
     log = Path(row["log"])
-    print(f"\nFAILED {row['dataset']}/{row['architecture']} {row['method']} seeds {row['block']}: {log}")
+    where = "/".join(filter(None, (row["dataset"], row["setting"], row["architecture"])))
+    print(f"\nFAILED {where} {row['method']} seeds {row['block']}: {log}")
     if log.is_file():
         for line in log.read_text(errors="replace").splitlines()[-TAIL:]:
             print(f"  | {line}")
