@@ -1,4 +1,4 @@
-"""Hand-made tables of federated trials: two classes, class 1 owned by client 3 alone."""
+"""Hand-made tables of federated trials: two classes of 40 images, class 1 owned by client 3 alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trial(method="random", seed=0, hits=((50, 0),), picked=(), values=(), **wher
                     "client": client,
                     "picked": client in clients,
                     "used": client in clients,
-                    "samples": 70 if client == 3 else 10,
+                    "samples": 50 if client == 3 else 10,
                     "weight": 0.25,
                     "loss": NAN,
                     **dict.fromkeys(
@@ -48,7 +48,7 @@ def trial(method="random", seed=0, hits=((50, 0),), picked=(), values=(), **wher
             )
     for client in range(4):
         for label in range(2):
-            owned = {0: 10, 1: 60 if client == 3 else 0}[label]
+            owned = {0: 10, 1: 40 if client == 3 else 0}[label]
             tables["clients"].append(
                 {**cell, "client": client, "label": label, "samples": owned, "maverick": client == 3}
             )

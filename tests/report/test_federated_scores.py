@@ -103,9 +103,10 @@ def test_contribution_shares_are_ratios_of_sums():
     assert value(found, "shapley@early") == pytest.approx(3 / 8)  # rounds 1 and 2; round 3 has no Maverick
     assert value(found, "shapley@late") == pytest.approx(7 / 8)
     assert value(found, "shapley@rise") == pytest.approx(0.5)
-    assert value(found, "samples@share") == pytest.approx(70 / 80)
-    # per round |q - rc| of both clients: |7/8 - 1/4|, |7/8 - 1/2|, |7/8 - 3/4|, |7/8 - 1|
-    assert value(found, "fairness") == pytest.approx(1 - np.mean([0.625, 0.375, 0.125, 0.125]))
+    assert value(found, "samples@share") == pytest.approx(5 / 6)
+    # |q - rc| is the same for both clients of a round
+    gaps = [5 / 6 - 1 / 4, 5 / 6 - 1 / 2, 5 / 6 - 3 / 4, 1 - 5 / 6]
+    assert value(found, "fairness") == pytest.approx(1 - np.mean(gaps))
 
 
 def test_rounds_in_which_nobody_gained_have_no_shares():
@@ -113,7 +114,7 @@ def test_rounds_in_which_nobody_gained_have_no_shares():
     found = derive("contribution_shares", gathered(trial(picked=picked, values=values)), early=0.5, late=0.5)
     assert "shapley@early" not in set(found["metric"])
     assert value(found, "shapley@late") == pytest.approx(0.75)
-    assert value(found, "fairness") == pytest.approx(1 - 0.125)
+    assert value(found, "fairness") == pytest.approx(1 - (5 / 6 - 3 / 4))
 
 
 def scores(**rounds):
