@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gauntlet.core.errors import GauntletError
@@ -19,6 +19,7 @@ def test_sizes_or_nothing_decide():
 
 @pytest.mark.parametrize("name", names("aggregation"))
 @given(sizes)
+@settings(deadline=None)
 def test_weights_are_a_mean_and_do_not_depend_on_the_order(name, samples):
     weights = resolve("aggregation", name)(samples)
     assert weights.shape == samples.shape
@@ -29,6 +30,7 @@ def test_weights_are_a_mean_and_do_not_depend_on_the_order(name, samples):
 
 @pytest.mark.parametrize("name", names("aggregation"))
 @given(st.integers(1, 5000), st.integers(1, 9))
+@settings(deadline=None)
 def test_clients_of_equal_size_count_equally(name, size, clients):
     assert resolve("aggregation", name)(np.full(clients, size)) == pytest.approx([1 / clients] * clients)
 

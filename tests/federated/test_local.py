@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gauntlet.core.registry import names
@@ -79,12 +79,12 @@ def test_every_classifier_is_tested():
     assert set(SHAPES) == set(names("classifier"))
 
 
-@pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["plain", "full"])
+@pytest.mark.parametrize("options", [PLAIN, FULL], ids=["plain", "full"])
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("trainer", [Sequential, Together])
-def test_clients_train_as_they_would_alone(trainer, name, settings):
+def test_clients_train_as_they_would_alone(trainer, name, options):
     """Ragged last batches, clients of 1 to 11 images with rates of their own, two epochs."""
-    net, images, recipe = network(name), pictures(name), Recipe(4, **settings)
+    net, images, recipe = network(name), pictures(name), Recipe(4, **options)
     slower = 64 if name == "cnn6_bn" else 1  # six norms amplify rounding at larger steps
     work = tasks([6, 11, 2, 8, 1], [rate / slower for rate in (0.125, 0.0625, 0.125, 0.25, 0.5)])
     updates = trainer(deepcopy(net), images, recipe).train(start_of(net), work)
@@ -184,6 +184,7 @@ def recipe(**changes):
 @given(
     st.integers(0, 60), st.integers(1, 12), st.floats(0.05, 1), st.sampled_from([0.0, 1e-10, 1e-4, 0.02, 0.5])
 )
+@settings(deadline=None)
 def test_the_rate_decays_by_steps_and_never_below_the_least(count, every, decay, least):
     """As the paper's release steps its scheduler: a decay that would go below the least is left out."""
     lr = 0.1

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gauntlet.core.errors import GauntletError
@@ -41,12 +41,14 @@ def test_coalitions_are_bit_masks():
 
 
 @given(games())
+@settings(deadline=None)
 def test_equals_the_mean_over_all_orders(game):
     values, players = game
     np.testing.assert_allclose(shapley(values), brute(values, players), atol=1e-10)
 
 
 @given(games(most=8))
+@settings(deadline=None)
 def test_all_shares_add_up_to_the_gain_of_everyone(game):
     values, players = game
     assert shapley(values).shape == (players,)
@@ -54,6 +56,7 @@ def test_all_shares_add_up_to_the_gain_of_everyone(game):
 
 
 @given(games(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_renaming_players_renames_their_values(game, random):
     values, players = game
     order = random.sample(range(players), players)
@@ -65,6 +68,7 @@ def test_renaming_players_renames_their_values(game, random):
 
 
 @given(games(), number)
+@settings(deadline=None)
 def test_a_player_who_adds_the_same_to_everyone_gets_that(game, gain):
     """A dummy: joined to a game of the others, which keeps its values."""
     values, _ = game
@@ -74,6 +78,7 @@ def test_a_player_who_adds_the_same_to_everyone_gets_that(game, gain):
 
 
 @given(games(), number, number, st.integers(0, 99))
+@settings(deadline=None)
 def test_values_of_mixed_games_are_mixed_values(game, a, b, seed):
     values, _ = game
     other = np.random.default_rng(seed).normal(size=len(values))
@@ -89,6 +94,7 @@ def test_the_glove_game():
 
 
 @given(games())
+@settings(deadline=None)
 def test_influence_is_what_ones_absence_costs(game):
     values, players = game
     everyone = set(range(players))
@@ -116,6 +122,7 @@ def test_values_that_are_no_game_are_refused(values, score):
 @given(
     st.lists(st.tuples(st.floats(0.1, 10), st.integers(1, 1000)), min_size=1, max_size=6), st.floats(0.1, 50)
 )
+@settings(deadline=None)
 def test_fairness_is_one_where_contributions_are_proportional_to_data(pairs, unit):
     samples = np.array([size for _, size in pairs])
     assert fairness(unit * samples, samples) == pytest.approx(np.ones(len(pairs)))

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from toy_selection import begun, federation, no_probe, uniforms
@@ -55,6 +55,7 @@ def draws(draw, weight=positive):
 
 
 @given(draws())
+@settings(deadline=None)
 def test_a_sample_has_k_different_clients_in_ascending_order(drawn):
     weights, k, row = drawn
     chosen = sample(weights, k, row)
@@ -64,12 +65,14 @@ def test_a_sample_has_k_different_clients_in_ascending_order(drawn):
 
 
 @given(draws(), st.integers(-20, 20))
+@settings(deadline=None)
 def test_only_ratios_of_weights_matter(drawn, power):
     weights, k, row = drawn
     assert np.array_equal(sample(weights, k, row), sample(weights * 2.0**power, k, row))
 
 
 @given(draws(), st.integers(0, 7), st.floats(1, 100))
+@settings(deadline=None)
 def test_more_weight_never_loses_a_place(drawn, client, factor):
     weights, k, row = drawn
     client %= len(weights)
@@ -79,6 +82,7 @@ def test_more_weight_never_loses_a_place(drawn, client, factor):
 
 
 @given(draws(weight=st.sampled_from([0.0, 0.0, 1e-9, 1.0, 50.0])))
+@settings(deadline=None)
 def test_a_client_of_weight_zero_is_never_drawn(drawn):
     weights, k, row = drawn
     able = np.flatnonzero(weights)
