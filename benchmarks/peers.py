@@ -56,30 +56,23 @@ def environment(name: str) -> Path:
     return python
 
 
-class Peer:
-    """A running worker of a peer.
+class Worker:
+    """A running process that answers lines."""
 
-    Args:
-        name: the folder under ``peers/``.
-        settings: given to the worker as JSON.
-        checkout: import the peer from this folder, in our own environment, instead.
-    """
-
-    def __init__(self, name: str, settings: dict, checkout: Path | None = None):
-        python = Path(sys.executable) if checkout else environment(name)
-        path = [str(ROOT / "src"), *([str(checkout)] if checkout else [])]
-        self.process = subprocess.Popen(
-            [str(python), str(HERE / "peers" / name / "worker.py"), json.dumps(settings)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, command: list[str], **options):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, **options)
         self._read("ready")
 
     def ask(self, line: str) -> dict:
+        self.send(line)
+        return self.answer()
+
+    def send(self, line: str) -> None:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def answer(self) -> dict:
         return json.loads(self._read())
 
     def _read(self, expected: str | None = None) -> str:
@@ -91,3 +84,21 @@ class Peer:
     def close(self) -> None:
         self.process.stdin.close()
         self.process.wait(timeout=60)
+
+
+class Peer(Worker):
+    """A running worker of a peer.
+
+    Args:
+        name: the folder under ``peers/``.
+        settings: given to the worker as JSON.
+        checkout: import the peer from this folder, in our own environment, instead.
+    """
+
+    def __init__(self, name: str, settings: dict, checkout: Path | None = None):
+        python = Path(sys.executable) if checkout else environment(name)
+        path = [str(ROOT / "src"), *([str(checkout)] if checkout else [])]
+        super().__init__(
+            [str(python), str(HERE / "peers" / name / "worker.py"), json.dumps(settings)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        )

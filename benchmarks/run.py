@@ -23,6 +23,10 @@ BENCHMARKS = {
     "eat_step": ("device",),
     "neighbours": (),
     "evaluation": (),
+    "federated_round": (),
+    "federated_memory": (),
+    "shapley": (),
+    "selection": (),
 }
 
 

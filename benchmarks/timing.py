@@ -27,32 +27,34 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds of ``ours`` and of ``peer``, one pair per round."""
+    """Seconds of ``ours`` and of ``peer``, one pair per round; or of another ``unit``."""
 
     what: str
     ours: str
     peer: str
-    our_seconds: list[float]
-    peer_seconds: list[float]
+    our_values: list[float]
+    peer_values: list[float]
     note: str = ""
+    unit: str = "seconds"
 
     @property
     def ratios(self) -> list[float]:
         """Our time over the peer's, per round: below 1, ours is faster."""
-        return [a / b for a, b in zip(self.our_seconds, self.peer_seconds, strict=True)]
+        return [a / b for a, b in zip(self.our_values, self.peer_values, strict=True)]
 
     def row(self) -> dict[str, object]:
         return {
             "what": self.what,
             "ours": self.ours,
-            "our_seconds": statistics.median(self.our_seconds),
+            f"our_{self.unit}": statistics.median(self.our_values),
             "peer": self.peer,
-            "peer_seconds": statistics.median(self.peer_seconds),
+            f"peer_{self.unit}": statistics.median(self.peer_values),
             "ratio": statistics.median(self.ratios),
             "ratio_low": min(self.ratios),
             "ratio_high": max(self.ratios),
-            "ratio_of_best": min(self.our_seconds) / min(self.peer_seconds),
+            "ratio_of_best": min(self.our_values) / min(self.peer_values),
             "rounds": len(self.ratios),
+            "unit": self.unit,
             "note": self.note,
         }
 
@@ -62,7 +64,7 @@ def interleave(
 ) -> dict[str, list[float]]:
     """Seconds of each program per round, in turn, each round beginning with another one.
 
-    A program that returns a float reports its own time (a peer in another process).
+    A program that returns a float reports its own (a peer in another process), or another quantity.
     """
     names = list(programs)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -85,8 +87,8 @@ def table(rows: Sequence[dict]) -> str:
     ]
     for row in rows:
         lines.append(
-            f"| {row['what']} | {row['ours']}: {seconds(row['our_seconds'])} "
-            f"| {row['peer']}: {seconds(row['peer_seconds'])} | **{row['ratio']:.2f}** "
+            f"| {row['what']} | {row['ours']}: {shown(row, 'our')} "
+            f"| {row['peer']}: {shown(row, 'peer')} | **{row['ratio']:.2f}** "
             f"| {row['ratio_low']:.2f} .. {row['ratio_high']:.2f} | {row['ratio_of_best']:.2f} "
             f"| {row['rounds']} |"
         )
@@ -94,7 +96,10 @@ def table(rows: Sequence[dict]) -> str:
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]).rstrip()
 
 
-def seconds(value: float) -> str:
+def shown(row: dict, side: str) -> str:
+    value = row[f"{side}_{row['unit']}"]
+    if row["unit"] != "seconds":
+        return f"{value:.0f} {row['unit']}"
     return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.1f} ms"
 
 
@@ -132,17 +137,23 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def report(name: str, comparisons: Sequence[Comparison], options: argparse.Namespace) -> None:
-    """Print the table; with ``--save``, write it and every single timing."""
+def report(
+    name: str, comparisons: Sequence[Comparison], options: argparse.Namespace, processes: int = 1
+) -> None:
+    """Print the table; with ``--save``, write it and every single timing.
+
+    Args:
+        processes: how many the benchmark itself keeps busy.
+    """
     rows = [comparison.row() for comparison in comparisons]
     where = machine(options.threads)
     print(f"## {name}\n\n{table(rows)}\n", flush=True)
-    if where["load"] > 1.5 * options.threads:
+    if where["load"] > 1.5 * options.threads * processes:
         print(f"(the load was {where['load']}: other programs ran, so trust the ratios little)\n", flush=True)
     if options.save:
         RESULTS.mkdir(exist_ok=True)
         for row, comparison in zip(rows, comparisons, strict=True):
-            row["our_rounds"], row["peer_rounds"] = comparison.our_seconds, comparison.peer_seconds
+            row["our_rounds"], row["peer_rounds"] = comparison.our_values, comparison.peer_values
         text = json.dumps({"machine": where, "comparisons": rows}, indent=2, sort_keys=True)
         (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         line = f"{where['cpu']}, {where['cores']} cores, {where['threads']} thread(s), load {where['load']}"
