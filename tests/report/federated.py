@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gauntlet.core.files import write_json
 from gauntlet.core.tables.every import COLUMNS
+from gauntlet.report.derived import derive
+from gauntlet.report.gather import write_tables
+from gauntlet.report.measurements import MANIFEST, read
 from gauntlet.report.vocabulary import CELL
 
 WHERE = {"dataset": "digits", "setting": "exclusive-1", "architecture": "cnn2_bn"}
@@ -63,6 +67,32 @@ def gathered(*trials):
         tables[name] = pd.DataFrame(rows, columns=[*CELL, *COLUMNS[name]])
     tables["scores"] = pd.DataFrame(columns=[*CELL, *COLUMNS["scores"]])
     return tables
+
+
+def write(folder, study, trials, seconds=None):
+    """Gathered measurements of these trials in ``folder``, with the study's derived scores.
+
+    Args:
+        seconds: method -> seed -> the server's seconds per round; none when absent.
+    """
+    frames = gathered(*trials)
+    frames["clients"].loc[frames["clients"]["setting"] == "iid", "maverick"] = False
+    frames["scores"], metrics = derive(frames, study.derived)
+    cells = []
+    for kind in frames["clients"][CELL].drop_duplicates().to_dict("records"):
+        per_seed = {"federator_seconds": (seconds or {}).get(kind["method"], {})}
+        cells.append({**kind, "block": "0-9", "train": {"cost": {"per_seed": per_seed}}})
+    manifest = {
+        "study": study.study,
+        "scale": "mini",
+        "derived": metrics,
+        "tables": write_tables(folder, frames),
+        "cells": cells,
+        "environments": [],
+        "missing": [],
+    }
+    write_json(folder / MANIFEST, manifest)
+    return read(folder)
 
 
 def value(rows, metric, method="random", seed=0):

@@ -5,12 +5,9 @@ import pandas as pd
 import pytest
 from synthetic import REPOSITORY
 
-from federated import WHERE, gathered, trial
-from gauntlet.core.files import write_json
+from federated import WHERE, trial, write
+from gauntlet.core.errors import GauntletError
 from gauntlet.report import figures, style, tables
-from gauntlet.report.derived import derive
-from gauntlet.report.gather import write_tables
-from gauntlet.report.measurements import MANIFEST, read
 from gauntlet.report.study import load
 from gauntlet.report.tables import render
 from gauntlet.selection.base import Federation
@@ -35,32 +32,8 @@ def measured(tmp_path_factory):
         trial("random", 0, hits=[(90, 90)] * 4, picked=[(0, 1)] * 4, setting="iid"),
         trial("fedemd", 0, hits=(), picked=PICKS * 10, setting="picks"),
     ]
-    frames = gathered(*trials)
-    iid = frames["clients"]["setting"] == "iid"
-    frames["clients"].loc[iid, "maverick"] = False
-    frames["scores"], metrics = derive(frames, STUDY.derived)
-    folder = tmp_path_factory.mktemp("measured")
-    entries = write_tables(folder, frames)
-    kinds = frames["clients"][["dataset", "setting", "architecture", "method"]].drop_duplicates()
     seconds = {"random": {"0": 2.0, "1": 4.0}, "fedemd": {"0": 2.2, "1": 4.0}, "always": {"0": 2.0, "1": 2.0}}
-    manifest = {
-        "study": "fedemd",
-        "scale": "mini",
-        "derived": metrics,
-        "tables": entries,
-        "cells": [
-            {
-                **kind,
-                "block": "0-1",
-                "train": {"cost": {"per_seed": {"federator_seconds": seconds[kind["method"]]}}},
-            }
-            for kind in kinds.to_dict("records")
-        ],
-        "environments": [],
-        "missing": [],
-    }
-    write_json(folder / MANIFEST, manifest)
-    return read(folder)
+    return write(tmp_path_factory.mktemp("measured"), STUDY, trials, seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -174,8 +147,6 @@ def test_a_study_without_rounds_says_so(measured, monkeypatch):
 
 
 def test_where_a_figure_and_a_table_share_a_name(tmp_path):
-    from gauntlet.core.errors import GauntletError
-
     clash = FILE.read_text().replace("  table1:\n", "  r99:\n", 1)
     path = tmp_path / "fedemd.yaml"
     path.write_text(clash)

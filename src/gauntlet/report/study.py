@@ -166,6 +166,7 @@ def _check_claim(study: Study, claim: Claim, path: Path, key: str) -> None:
     for index, check in enumerate(claim.checks):
         at = f"{key}.checks.{index}"
         check_all("metric", check.metric, f"{at}.metric")
+        check_all("metric", [check.reached] if check.reached else None, f"{at}.reached")
         for what in ("method", "attack", "setting"):
             check_all(what, getattr(check.value, what), f"{at}.value.{what}")
         if claim.scope.setting:

@@ -38,6 +38,6 @@ class FedFast(Selection):
 
     def select(self, round: int, uniforms: np.ndarray, probe: Probe) -> np.ndarray:
         order = np.argsort(-uniforms[0], kind="stable")
-        firsts = [order[np.argmax(self.clusters[order] == cluster)] for cluster in np.unique(self.clusters)]
-        rest = [client for client in order if client not in firsts]
-        return np.sort(np.array([*firsts, *rest][: self.federation.selected]))
+        _, first = np.unique(self.clusters[order], return_index=True)  # of each cluster, in this order
+        rest = np.delete(order, first)[: self.federation.selected - len(first)]
+        return np.sort(np.concatenate([order[first], rest]))

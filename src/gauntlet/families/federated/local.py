@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from gauntlet.families.federated.world import Images
 from gauntlet.models.stacked import Stacked, stack
 
+#: Most copies in one program: with more, what they compute no longer fits into the processor's cache.
+COPIES = 10
+
 #: A model: parameters and running statistics by name.
 State = dict[str, Tensor]
 
@@ -134,12 +137,20 @@ class Together:
         # Longest first: those that still train are then always the first ones, and slices are views.
         sizes = [[len(rows) for rows in of_client] for of_client in batches]
         order = sorted(range(len(tasks)), key=lambda i: (len(sizes[i]), sizes[i]), reverse=True)
-        batches = [batches[i] for i in order]
-        lr = torch.tensor([tasks[i].lr for i in order], device=self.images.pixels.device)
-        state = stack([start] * len(tasks))
+        found: dict[int, Update] = {}
+        for at in range(0, len(order), COPIES):
+            some = order[at : at + COPIES]
+            rates = [tasks[i].lr for i in some]
+            found |= dict(zip(some, self._train(start, [batches[i] for i in some], rates), strict=True))
+        return [found[i] for i in range(len(tasks))]
+
+    def _train(self, start: State, batches: list[list[Tensor]], rates: list[float]) -> list[Update]:
+        """The updates of some clients, those with most batches first."""
+        copies = len(batches)
+        lr = torch.tensor(rates, device=self.images.pixels.device)
+        state = stack([start] * copies)
         velocity = {name: torch.zeros_like(state[name]) for name in self.names}
-        totals = torch.zeros(len(tasks), device=lr.device)
-        counts = [sum(map(len, rows)) for rows in batches]
+        totals = torch.zeros(copies, device=lr.device)
         cache: dict[tuple[int, int], _Slice] = {}
         for step in range(len(batches[0])):
             for first, last in _runs([rows[step] for rows in batches if len(rows) > step]):
@@ -149,12 +160,12 @@ class Together:
                 rows = torch.stack([batches[i][step] for i in range(first, last)])
                 losses = self._step(part, rows, start)
                 totals[first:last] += losses * rows.shape[1]
-        losses = totals.tolist()
-        found = {
-            i: Update({name: value[at].clone() for name, value in state.items()}, losses[at] / counts[at])
-            for at, i in enumerate(order)
-        }
-        return [found[i] for i in range(len(tasks))]
+        return [
+            Update(
+                {name: value[i].clone() for name, value in state.items()}, total / sum(map(len, batches[i]))
+            )
+            for i, total in enumerate(totals.tolist())
+        ]
 
     def _step(self, part: _Slice, rows: Tensor, start: State) -> Tensor:
         """One SGD step of some copies, in place; returns their losses.

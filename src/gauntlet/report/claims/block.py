@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from gauntlet.report.claims import words
 from gauntlet.report.claims.comparisons import Comparison, Selection, expand, per_seed
 from gauntlet.report.claims.model import Check
 from gauntlet.report.claims.place import Place
-from gauntlet.report.claims.statistics import FAILS, HOLDS, NOT_MEASURED, UNDECIDED, decide, t_interval
+from gauntlet.report.claims.statistics import (
+    FAILS,
+    HOLDS,
+    NOT_MEASURED,
+    UNDECIDED,
+    Reach,
+    decide,
+    decide_reach,
+    t_interval,
+)
 from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import Study
 from gauntlet.report.vocabulary import BLOCK, attack_label
@@ -53,9 +63,13 @@ class Block:
             planned = all(place.planned(side.method) for side, place in zip(sides, places, strict=True))
             return self._entry(comparison, missing=missing, planned=planned)
         effects = comparison.effects(series[0], series[-1])
-        interval = t_interval(effects.tolist())
         bound = comparison.check.is_
-        decision = decide(interval, bound.side, bound.margin)
+        if comparison.check.reached:
+            times = [self._times(*each, comparison.check.reached) for each in zip(sides, places, strict=True)]
+            interval, decision = decide_reach(*times, bound.side, bound.margin)
+        else:
+            interval = t_interval(effects.tolist())
+            decision = decide(interval, bound.side, bound.margin)
         flags = [self._flags(side, place) for side, place in zip(sides, places, strict=True)]
         flagged = words.unique(flag for of_side in flags for flag in of_side)
         doubted = decision.verdict in _doubtful(bound.side, *map(bool, flags))
@@ -71,6 +85,14 @@ class Block:
             doubted=doubted,
             reason=f"flagged: {', '.join(flagged)}" if doubted else decision.reason,
         )
+
+    def _times(self, side: Selection, place: Place, reached: str) -> list[Reach]:
+        """The rounds to reach of every seed, ascending, with those that the horizon cut off."""
+        rounds = per_seed(place.numbers, side)
+        arrived = per_seed(place.numbers, replace(side, metric=reached)).reindex(rounds.index)
+        if arrived.isna().any():
+            raise ValueError(f"{reached} is not measured for every seed of {side.method}")
+        return [Reach(rounds[seed], not arrived[seed]) for seed in rounds.index]
 
     def _place_of(self, side: Selection) -> Place:
         """Where a side of a comparison was measured: here, or in another setting."""

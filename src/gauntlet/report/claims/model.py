@@ -107,6 +107,9 @@ class Check(Strict):
     minus: Baseline | None = None
     over: Baseline | None = None
     is_: Margin = Field(alias="is")
+    reached: str = Field(
+        "", description="for rounds to reach a level: the metric that is 0 where a run did not (censored)"
+    )
     gate: bool = Field(True, description="false: reported, but the verdict does not depend on it")
     label: str = ""
 
@@ -116,6 +119,8 @@ class Check(Strict):
             raise ValueError("give minus or over, not both")
         if self.over and self.is_.side == "within":
             raise ValueError("a ratio is above or below; within is for differences")
+        if self.reached and not self.minus:
+            raise ValueError("reached is for differences of rounds: give minus")
         return self
 
     @property

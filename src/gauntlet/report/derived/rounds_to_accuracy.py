@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
-from gauntlet.report.rounds import TRIAL, accuracy, rows
+from gauntlet.report.claims.statistics import reach
+from gauntlet.report.rounds import TRIAL, accuracy
 from gauntlet.report.vocabulary import BLOCK
 
 
@@ -14,7 +15,7 @@ def rounds_to_accuracy(tables, *, references: dict[str, list[str]], share: float
     reference reaches, in the same block and with the same seed; the last round where it never does.
 
     FedEMD, section 6. Metrics ``r@99``; ``r@99_smooth``, on the means of ``smooth`` rounds, since raw
-    curves are spiky; and ``reached@99``, 1 or 0: whether it was reached at all.
+    curves are spiky; and ``reached@99`` (``reached@99_smooth``), 1 or 0: whether it was reached at all.
 
     Args:
         references: reference method -> the methods that are compared with it, itself among them.
@@ -31,21 +32,24 @@ def rounds_to_accuracy(tables, *, references: dict[str, list[str]], share: float
     curve = accuracy(tables["rounds"]).sort_values([*TRIAL, "round"], kind="stable")
     groups = curve.groupby(TRIAL, sort=False)["value"]
     curve["smooth"] = groups.transform(lambda values: values.rolling(smooth, min_periods=1).mean())
-    name = f"{round(100 * share)}"
+    name = f"r@{round(100 * share)}"
     found = []
     for reference, methods in references.items():
-        if not (curve["method"] == reference).any():
-            continue
-        for column, suffix in (("value", ""), ("smooth", "_smooth")):
-            highest = curve[curve["method"] == reference].groupby([*BLOCK, "seed"])[column].max()
-            target = (share * highest).rename("target").reset_index()
-            compared = curve[curve["method"].isin(methods)].merge(target)
-            trials = compared.groupby(TRIAL, as_index=False)
-            last = trials["round"].max()
-            first = compared[compared[column] >= compared["target"]].groupby(TRIAL)["round"].min()
-            reached = last.join(first.rename("first"), on=TRIAL)
-            value = reached["first"].fillna(reached["round"])
-            found.append(rows(reached.assign(value=value), f"r@{name}{suffix}"))
-            if not suffix:
-                found.append(rows(reached.assign(value=reached["first"].notna() * 1.0), f"reached@{name}"))
-    return pd.concat(found, ignore_index=True) if found else rows(curve.head(0), "r")
+        highest = curve[curve["method"] == reference].groupby([*BLOCK, "seed"])[["value", "smooth"]].max()
+        targets = (share * highest).reset_index()
+        compared = curve[curve["method"].isin(methods)].merge(
+            targets, on=[*BLOCK, "seed"], suffixes=("", "_target")
+        )
+        for trial, points in compared.groupby(TRIAL):
+            rounds = points["round"].tolist()
+            raw, smoothed = (
+                reach(rounds, points[column].tolist(), points[f"{column}_target"].iloc[0], rounds[-1])
+                for column in ("value", "smooth")
+            )
+            found += [
+                (*trial, name, raw.rounds),
+                (*trial, f"{name}_smooth", smoothed.rounds),
+                (*trial, f"reached@{name[2:]}", 1.0 - raw.censored),
+                (*trial, f"reached@{name[2:]}_smooth", 1.0 - smoothed.censored),
+            ]
+    return pd.DataFrame(found, columns=[*TRIAL, "metric", "value"]).astype({"value": float})
