@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gauntlet.core.registry import names
-from gauntlet.families.federated.local import Recipe, Sequential, Task, Together, Update, state_of
+from gauntlet.families.federated.local import COPIES, Recipe, Sequential, Task, Together, Update, state_of
 from gauntlet.families.federated.settings import Train
 from gauntlet.families.federated.train import decayed
 from gauntlet.families.federated.world import Images
@@ -96,11 +96,20 @@ def test_clients_train_as_they_would_alone(trainer, name, options):
 
 @pytest.mark.parametrize(
     ("sizes", "batch", "epochs"),
-    [([7, 7, 7], 7, 1), ([7, 7, 7], 50, 3), ([5, 9, 9, 5], 2, 1), ([12], 5, 2), ([3, 4, 20, 19, 14], 6, 3)],
+    [
+        ([7, 7, 7], 7, 1),
+        ([7, 7, 7], 50, 3),
+        ([5, 9, 9, 5], 2, 1),
+        ([12], 5, 2),
+        ([3, 4, 20, 19, 14], 6, 3),
+        ([2] * COPIES, 2, 1),
+        ([1, 2] * COPIES + [3], 2, 1),
+    ],
+    ids=str,
 )
 def test_any_mixture_of_sizes_can_train_together(sizes, batch, epochs):
-    net, images, recipe = network(), pictures(), Recipe(batch, **FULL)
-    work = tasks(sizes, [0.125, 0.0625, 0.25, 0.125, 0.0625][: len(sizes)], epochs)
+    net, images, recipe = network(), pictures(n=sum(sizes)), Recipe(batch, **FULL)
+    work = tasks(sizes, ([0.125, 0.0625, 0.25, 0.125, 0.0625] * len(sizes))[: len(sizes)], epochs)
     start = start_of(net)
     together = Together(net, images, recipe).train(start, work)
     one_by_one = Sequential(deepcopy(net), images, recipe).train(start, work)
