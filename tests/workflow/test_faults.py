@@ -94,7 +94,8 @@ def test_lint_is_clean(fresh):
 def test_a_failed_trial_leaves_a_hole_and_the_command_that_reruns_it(fresh, tmp_path):
     project = fresh.copy(tmp_path / "project")
     project.edit("src/gauntlet/defenses/at.py", "def loss(", "def broken(")
-    done = project.run("gauntlet", "reproduce", "--config", "config/smoke.yaml", "--cores", "2", check=False)
+    command = ("gauntlet", "reproduce", "--config", "config/smoke.yaml", "--study", "eat", "--cores", "2")
+    done = project.run(*command, check=False)
     assert done.returncode == 1
     assert "cells failed" in done.stdout
     assert "rerun: snakemake" in done.stdout
@@ -104,7 +105,7 @@ def test_a_failed_trial_leaves_a_hole_and_the_command_that_reruns_it(fresh, tmp_
     assert list(project.folder.glob("results/dml/digits/conv/none-*/seeds-0-1/attack-*/scores.parquet"))
     # The cause is mended: only what was missing runs, and the end is good.
     project.edit("src/gauntlet/defenses/at.py", "def broken(", "def loss(")
-    mended = project.run("gauntlet", "reproduce", "--config", "config/smoke.yaml", "--cores", "2")
+    mended = project.run(*command)
     assert "none-" not in "".join(line for line in mended.stdout.splitlines() if line.startswith("train "))
     assert "Report: " in mended.stdout
 
@@ -117,11 +118,12 @@ def test_kill_and_resume_gives_the_same_bytes(fresh, tmp_path):
         project.edit(
             "config/smoke.yaml", "architectures: [conv]", "architectures: [conv]\n        methods: [at]"
         )
-    calm.snakemake("models")
+    calm.snakemake("models", "--config", "study=eat")
     weights = next(calm.folder.glob("results/dml/**/at-*/**/model.safetensors")).relative_to(calm.folder)
 
     environment = killed.environment(GAUNTLET_STATE_SECONDS="0.2")
     command = ["snakemake", "--configfile", "config/smoke.yaml", "--cores", "2", "models"]
+    command += ["--config", "study=eat"]
     run = subprocess.Popen(
         command, cwd=killed.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -132,7 +134,7 @@ def test_kill_and_resume_gives_the_same_bytes(fresh, tmp_path):
     assert state.is_file()
     assert not (killed.folder / weights).exists()
 
-    killed.snakemake("models")
+    killed.snakemake("models", "--config", "study=eat")
     log = next(killed.folder.glob("logs/dml/**/at-*/**/train.log")).read_text()
     assert "resuming from" in log
     assert (killed.folder / weights).read_bytes() == (calm.folder / weights).read_bytes()

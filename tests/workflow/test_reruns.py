@@ -90,6 +90,29 @@ def test_a_new_defense_adds_its_own_trials_only(project):
     assert jobs["dml_train"] == jobs["dml_attack"] == 1
 
 
+def test_a_derived_score_is_gathered_anew_and_nothing_is_trained(project):
+    file = project.folder / "src/gauntlet/report/derived/learning_curves.py"
+    source = file.read_text()
+    file.write_text(source + "\nEXTRA = 1\n")
+    by_code = project.planned()
+    file.write_text(source)
+    options = "{derived: learning_curves, options: {last: 5}}"
+    project.edit("config/studies/fedemd.yaml", "{derived: learning_curves}", options)
+    for jobs in (by_code, project.planned()):
+        assert jobs["gather_federated"] == 1
+        assert not {"federated_train", "dml_train", "gather_dml"} & set(jobs)
+
+
+def test_code_of_one_selection_retrains_its_cells(project):
+    users = len(list(project.folder.glob("results/federated/*/*/never_*/seeds-*")))
+    assert users > 0
+    file = project.folder / "src/gauntlet/selection/never.py"
+    file.write_text(file.read_text() + "\nEXTRA = 1\n")
+    jobs = project.planned()
+    assert jobs["federated_train"] == users
+    assert "dml_train" not in jobs
+
+
 def test_two_studies_train_a_shared_model_once(project):
     study = (project.folder / "config/studies/eat.yaml").read_text()
     (project.folder / "config/studies/twin.yaml").write_text(study.replace("study: eat", "study: twin", 1))
@@ -119,7 +142,7 @@ def test_published_figures_need_no_model(project):
     project.run("gauntlet", "study", "publish", "eat", "--config", "config/smoke.yaml")
     for name in ("results", ".snakemake", "paper_figures", ".gauntlet"):
         shutil.rmtree(project.folder / name, ignore_errors=True)
-    targets = ("figures", "tables", "claims", "--config", "source=published")
+    targets = ("figures", "tables", "claims", "--config", "source=published", "study=eat")
     assert set(project.planned(*targets)) == {"figure", "table", "claims", "figures", "tables"}
     project.snakemake(*targets)
     assert list((project.folder / "paper_figures/eat").glob("*.pdf"))
