@@ -16,8 +16,6 @@ FLOORS = {
     "attacks": 3,
     "defenses": 3,
     "selection": 3,
-    "aggregation": 3,
-    "selection": 3,
     "families": 4,
     "report": 5,
     "cell": 6,
