@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from federated_trials import WHERE, trial, write
 from synthetic import REPOSITORY
 
-from federated import WHERE, trial, write
 from gauntlet.core.errors import GauntletError
 from gauntlet.report import figures, style, tables
 from gauntlet.report.study import load

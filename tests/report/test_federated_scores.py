@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from federated_trials import gathered, trial, value
 
-from federated import gathered, trial, value
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import resolve
 
