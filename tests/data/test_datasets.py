@@ -124,23 +124,20 @@ def test_folder_imports_nothing_heavy():
     assert not {"numpy", "torch", "pandas", "gauntlet.data.fetch"} & set(run.stdout.split())
 
 
-def here(name):
-    """The real set, where this checkout has it; its files are too large, or too far, to fetch for a test."""
-    folder = ROOT / registry.folder(name)
-    if not folder.is_dir():
-        pytest.skip(f"{name} is not prepared in this checkout")
-    return data.load(name, folder)
+def at_hand(name, tmp_path_factory):
+    """The real set: prepared in this checkout already, or else fetched."""
+    here = ROOT / registry.folder(name)
+    return here if here.is_dir() else fetch.prepare(name, tmp_path_factory.mktemp("big") / name)
 
 
 @pytest.fixture(scope="module")
 def fashion(tmp_path_factory):
-    """The real set: prepared in this checkout already, or else fetched."""
-    here = ROOT / registry.folder("fashion-mnist")
-    return (
-        here
-        if here.is_dir()
-        else fetch.prepare("fashion-mnist", tmp_path_factory.mktemp("big") / "fashion-mnist")
-    )
+    return at_hand("fashion-mnist", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def mnist_5k(tmp_path_factory):
+    return at_hand("mnist-5k", tmp_path_factory)
 
 
 OUT = {"md5", "size", "nfiles", "hash", "path"}  # what a pin says of a folder
@@ -161,12 +158,12 @@ def pin(path, files):
 
 
 @pytest.mark.slow
-def test_data_dvc_pins_what_mini_needs_and_nothing_else(digits, fashion):
+def test_data_dvc_pins_what_mini_needs_and_nothing_else(digits, fashion, mnist_5k):
     """The pins, computed again from the prepared files: data.dvc has the sets that the grids of mini name,
     and every other set that was ever prepared has a file of its own. Nothing else is in them, neither a
     remote nor a path. A pinned set that is not in this checkout keeps its pin unchecked."""
     folders = {name: ROOT / registry.folder(name) for name in registry.names()}
-    folders |= {"digits": digits, "fashion-mnist": fashion}
+    folders |= {"digits": digits, "fashion-mnist": fashion, "mnist-5k": mnist_5k}
     mini = yaml.safe_load((ROOT / "config/mini.yaml").read_text())["studies"].values()
     needed = {grid["dataset"] for study in mini for grid in study["grids"]}
     assert {name for name in registry.names() if registry.folder(name).parts[0] == "data"} == needed
@@ -214,8 +211,9 @@ def test_fashion_mnist(fashion):
     assert [found.class_names[k] for k in found.test.labels[:3]] == ["Ankle boot", "Pullover", "Trouser"]
 
 
-def test_mnist_5k():
-    found = here("mnist-5k")
+@pytest.mark.slow
+def test_mnist_5k(mnist_5k):
+    found = data.load("mnist-5k", mnist_5k)
     assert np.bincount(found.train.labels).tolist() == [400] * 10
     assert np.bincount(found.test.labels).tolist() == [100] * 10
     # near the mean and standard deviation of all training images, 0.1307 and 0.3081
@@ -223,22 +221,3 @@ def test_mnist_5k():
     assert found.train.images.std() / 255 == pytest.approx(0.3081, abs=2e-3)
     images = np.concatenate([found.train.images, found.test.images])
     assert len({image.tobytes() for image in images}) == 5000
-
-
-@pytest.mark.slow
-def test_cifar10():
-    found = here("cifar10")
-    assert np.bincount(found.train.labels).tolist() == [5000] * 10
-    assert np.bincount(found.test.labels).tolist() == [1000] * 10
-    # the statistics of the training images that the field uses for normalisation, red, green, blue
-    planes = found.train.images.swapaxes(0, 1).reshape(3, -1)
-    means = [plane.mean(dtype=np.float64) / 255 for plane in planes]
-    deviations = [plane.std(dtype=np.float64) / 255 for plane in planes]
-    assert means == pytest.approx([0.49140, 0.48216, 0.44653], abs=1e-5)
-    assert deviations == pytest.approx([0.24703, 0.24349, 0.26159], abs=1e-5)
-    for split in (found.train, found.test):
-        keys = [
-            (label, hashlib.sha256(image).digest())
-            for image, label in zip(split.images, split.labels, strict=True)
-        ]
-        assert keys == sorted(keys)

@@ -109,6 +109,17 @@ def test_contribution_shares_are_ratios_of_sums():
     assert value(found, "fairness") == pytest.approx(1 - np.mean(gaps))
 
 
+def test_an_empty_coalition_of_value_zero_adds_a_share_of_the_accuracy_before():
+    picked, values = [(0, 3), (1, 3), (2, 3)], [(9, 9), (0.1, -0.1), (0.2, 0.0)]
+    hits = [(40, 40), (60, 60), (80, 80)]
+    found = derive(
+        "contribution_shares", gathered(trial(hits=hits, picked=picked, values=values)), early=1, late=0.3
+    )
+    # 0.4 / 2 and 0.6 / 2 more for both clients of rounds 2 and 3; nothing is known before round 1
+    assert value(found, "shapley_from_zero@early") == pytest.approx((0.1 + 0.3) / (0.4 + 0.8))
+    assert value(found, "shapley_from_zero@late") == pytest.approx(0.3 / 0.8)
+
+
 def test_rounds_in_which_nobody_gained_have_no_shares():
     picked, values = [(0, 3), (1, 3)], [(1, -1), (1, 3)]
     found = derive("contribution_shares", gathered(trial(picked=picked, values=values)), early=0.5, late=0.5)

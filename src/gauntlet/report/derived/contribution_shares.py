@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gauntlet.core.registry import register
-from gauntlet.report.rounds import TRIAL, rows
+from gauntlet.report.rounds import TRIAL, accuracy, rows
 
 #: Columns of the table ``picks`` -> the name of the measure in a metric.
 MEASURES = {
     "shapley_accuracy": "shapley",
+    "shapley_from_zero": "shapley_from_zero",
     "shapley_loss": "shapley_loss",
     "influence_accuracy": "influence",
     "influence_loss": "influence_loss",
@@ -26,12 +27,14 @@ def contribution_shares(tables, *, early: float = 0.2, late: float = 0.2):
     contributions were measured, the sum of a Maverick's values over the sum of all values: a ratio of sums,
     since the ratio of one round explodes when its values nearly cancel. 1/K is the average client.
     ``shapley@late`` is over the last ``late``, ``shapley@rise`` their difference. ``samples@share`` is the
-    same of the images: the fair share. ``fairness`` is the mean over rounds and clients of
-    ``U_k = 1 - |q_k - rc_k|`` (FedEMD, section 4), over rounds whose contributions are all positive in sum.
+    same of the images: the fair share. ``shapley_from_zero`` gives the empty coalition the value 0, as the
+    FedEMD release does, instead of the global model's before the round. ``fairness`` is the mean over
+    rounds and clients of ``U_k = 1 - |q_k - rc_k|`` (FedEMD, section 4), over rounds whose contributions
+    are positive in sum.
     """
     import pandas as pd
 
-    used = with_mavericks(tables["picks"], tables["clients"])
+    used = from_zero(with_mavericks(tables["picks"], tables["clients"]), tables["rounds"])
     windows = {
         "early": used[used["round"] <= early * used["length"]],
         "late": used[used["round"] > (1 - late) * used["length"]],
@@ -58,11 +61,24 @@ def with_mavericks(picks, clients):
     return used[used.groupby([*TRIAL, "round"])["theirs"].transform("any").astype(bool)]
 
 
+def from_zero(used, rounds):
+    """``used`` with the column ``shapley_from_zero``: Shapley values of the accuracy when the empty coalition
+    has the value 0. Every value grows by a K-th of what it had: the global model's accuracy before the
+    round, for which that on the test set stands. The first round has none (NaN).
+    """
+    before = accuracy(rounds).rename(columns={"value": "before"})
+    before["round"] += 1
+    joined = used.merge(before, on=[*TRIAL, "round"], how="left")
+    players = joined.groupby([*TRIAL, "round"])["client"].transform("size")
+    return joined.assign(shapley_from_zero=joined["shapley_accuracy"] + joined["before"] / players)
+
+
 def share(part, column: str, by: list[str] = TRIAL):
     """Per group: a Maverick's sum of a column (the mean over several) over everybody's sum.
 
     Groups whose sum is not above 0 have no shares and are left out. Returns: DataFrame with ``by``, value.
     """
+    part = part[part[column].notna()]
     theirs = part[part["theirs"]].groupby(by)
     total = part.groupby(by)[column].sum()
     value = theirs[column].sum() / theirs["client"].nunique() / total[total > NOTHING]
@@ -75,6 +91,7 @@ def fairness(used, column: str):
     Returns: DataFrame with TRIAL, round, value; rounds whose contributions do not sum to more than 0 have
     no shares and are left out.
     """
+    used = used[used[column].notna()]
     groups = used.groupby([*TRIAL, "round"])
     total = groups[column].transform("sum")
     gap = (used["samples"] / groups["samples"].transform("sum") - used[column] / total).abs()
