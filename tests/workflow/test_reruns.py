@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import yaml
 
 from gauntlet import data
 
@@ -116,11 +117,9 @@ def test_code_of_one_selection_retrains_its_cells(project):
 def test_two_studies_train_a_shared_model_once(project):
     study = (project.folder / "config/studies/eat.yaml").read_text()
     (project.folder / "config/studies/twin.yaml").write_text(study.replace("study: eat", "study: twin", 1))
-    smoke = (project.folder / "config/smoke.yaml").read_text()
-    head, body = smoke.split("studies:\n")
-    (project.folder / "config/twins.yaml").write_text(
-        f"{head}studies:\n{body}{body.replace('  eat:', '  twin:')}"
-    )
+    smoke = yaml.safe_load((project.folder / "config/smoke.yaml").read_text())
+    smoke["studies"]["twin"] = smoke["studies"]["eat"]
+    (project.folder / "config/twins.yaml").write_text(yaml.safe_dump(smoke))
     jobs = project.planned(config="config/twins.yaml")
     assert "dml_train" not in jobs
     assert "dml_attack" not in jobs
