@@ -39,9 +39,10 @@ def contribution_shares(tables, *, early: float = 0.2, late: float = 0.2):
         "early": used[used["round"] <= early * used["length"]],
         "late": used[used["round"] > (1 - late) * used["length"]],
     }
+    trials = used[TRIAL].drop_duplicates()  # a window that shows nothing of a trial is NaN, not left out
     found = [share(used, "samples").pipe(rows, "samples@share")]
     for column, name in MEASURES.items():
-        shares = {window: share(part, column) for window, part in windows.items()}
+        shares = {window: trials.merge(share(part, column), how="left") for window, part in windows.items()}
         found += [rows(part, f"{name}@{window}") for window, part in shares.items()]
         both = shares["early"].merge(shares["late"], on=TRIAL, suffixes=("_early", "_late"))
         found.append(rows(both.assign(value=both["value_late"] - both["value_early"]), f"{name}@rise"))
@@ -76,13 +77,13 @@ def from_zero(used, rounds):
 def share(part, column: str, by: list[str] = TRIAL):
     """Per group: a Maverick's sum of a column (the mean over several) over everybody's sum.
 
-    Groups whose sum is not above 0 have no shares and are left out. Returns: DataFrame with ``by``, value.
+    Groups whose sum is not above 0 have no shares (NaN). Returns: DataFrame with ``by``, value.
     """
     part = part[part[column].notna()]
     theirs = part[part["theirs"]].groupby(by)
     total = part.groupby(by)[column].sum()
-    value = theirs[column].sum() / theirs["client"].nunique() / total[total > NOTHING]
-    return value.rename("value").dropna().reset_index()
+    value = theirs[column].sum() / theirs["client"].nunique() / total.where(total > NOTHING)
+    return value.rename("value").reset_index()
 
 
 def fairness(used, column: str):
