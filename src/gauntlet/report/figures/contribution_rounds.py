@@ -6,7 +6,7 @@ import numpy as np
 
 from gauntlet.core.registry import register
 from gauntlet.report import rounds, style
-from gauntlet.report.derived.contribution_shares import share, with_mavericks
+from gauntlet.report.derived.contribution_shares import from_zero, share, with_mavericks
 from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
 from gauntlet.report.summary import blocks, choose, seeds_note, summarise
@@ -21,7 +21,7 @@ def contribution_rounds(
     study: Study,
     *,
     methods: list[str] | None = None,
-    measure: str = "shapley_accuracy",
+    measure: str = "shapley_from_zero",
     bins: int = 10,
 ):
     """A panel per block and method: accuracy on the left axis, the share on the right one.
@@ -32,7 +32,7 @@ def contribution_rounds(
     """
     import pandas as pd
 
-    used = with_mavericks(measurements.picks, measurements.clients)
+    used = from_zero(with_mavericks(measurements.picks, measurements.clients), measurements.rounds)
     order = choose(study, used, methods)
     used = used[used["method"].isin(order)]
     if used.empty:

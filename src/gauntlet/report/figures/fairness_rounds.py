@@ -6,7 +6,7 @@ from matplotlib.patches import Patch
 
 from gauntlet.core.registry import register
 from gauntlet.report import style
-from gauntlet.report.derived.contribution_shares import fairness, with_mavericks
+from gauntlet.report.derived.contribution_shares import fairness, from_zero, with_mavericks
 from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
 from gauntlet.report.summary import blocks, choose, seeds_note, summarise
@@ -19,12 +19,12 @@ def fairness_rounds(
     study: Study,
     *,
     methods: list[str] | None = None,
-    measure: str = "shapley_accuracy",
+    measure: str = "shapley_from_zero",
     bins: int = 10,
 ):
     """Bars: the mean fairness utility ``1 - |q_k - rc_k|`` in ``bins`` equal parts of the run, with the ideal
     line at 1. A panel per block; over rounds in which a Maverick took part."""
-    used = with_mavericks(measurements.picks, measurements.clients)
+    used = from_zero(with_mavericks(measurements.picks, measurements.clients), measurements.rounds)
     order = choose(study, used, methods)
     used = used[used["method"].isin(order)]
     if used.empty:
