@@ -32,6 +32,11 @@ def _share(rounds):
     return sums.assign(value=sums["correct"] / sums["total"])[[*TRIAL, "round", "value"]]
 
 
+def mavericks(clients):
+    """The Mavericks of every trial: DataFrame with ``TRIAL``, ``client``."""
+    return clients.loc[clients["maverick"], [*TRIAL, "client"]].drop_duplicates()
+
+
 def rows(frame, metric: str):
     """``frame`` (TRIAL, value) as score rows of one metric."""
     return frame[[*TRIAL, "value"]].assign(metric=metric)

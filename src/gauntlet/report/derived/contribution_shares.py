@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gauntlet.core.registry import register
-from gauntlet.report.rounds import TRIAL, accuracy, rows
+from gauntlet.report.rounds import TRIAL, accuracy, mavericks, rows
 
 #: Columns of the table ``picks`` -> the name of the measure in a metric.
 MEASURES = {
@@ -56,8 +56,7 @@ def with_mavericks(picks, clients):
     columns ``length`` (rounds of the trial) and ``theirs`` (whether the client is a Maverick)."""
     length = picks.groupby(TRIAL)["round"].transform("max")
     used = picks.assign(length=length)[picks["used"] & picks["shapley_accuracy"].notna()]
-    owners = clients.loc[clients["maverick"], [*TRIAL, "client"]].drop_duplicates()
-    used = used.merge(owners, how="left", indicator="owner")
+    used = used.merge(mavericks(clients), how="left", indicator="owner")
     used = used.assign(theirs=used["owner"] == "both").drop(columns="owner")
     return used[used.groupby([*TRIAL, "round"])["theirs"].transform("any").astype(bool)]
 

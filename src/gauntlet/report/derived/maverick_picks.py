@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gauntlet.core.registry import register
-from gauntlet.report.rounds import TRIAL, rows
+from gauntlet.report.rounds import TRIAL, mavericks, rows
 
 
 @register("derived", "maverick_picks")
@@ -17,8 +17,9 @@ def maverick_picks(tables, *, per: int = 50):
     picks = tables["picks"]
     length = picks.groupby(TRIAL)["round"].transform("max")
     quarter = ((picks["round"] - 1) * 4 // length).clip(upper=3)
-    owners = tables["clients"].loc[tables["clients"]["maverick"], [*TRIAL, "client"]].drop_duplicates()
-    theirs = picks.assign(quarter=quarter, length=length).merge(owners)  # a row per round and Maverick
+    theirs = picks.assign(quarter=quarter, length=length).merge(
+        mavericks(tables["clients"])
+    )  # a row per round and Maverick
     rate = theirs.groupby([*TRIAL, "quarter"])["picked"].mean().unstack("quarter") * per
     quarters = [
         rows(rate[column].rename("value").reset_index(), f"picks@q{int(column) + 1}") for column in rate
