@@ -54,3 +54,18 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     return _must_not_skip((yield))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """The prepared digits' folder: 10 classes of about 143 training images, 364 test images, 8x8 pixels."""
+    from gauntlet.data import fetch
+
+    return fetch.prepare("digits", tmp_path_factory.mktemp("prepared") / "digits")
+
+
+@pytest.fixture(scope="session")
+def digits(folder):
+    from gauntlet.data import load
+
+    return load("digits", folder)

@@ -2,12 +2,17 @@ import pytest
 import torch
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.families import weights as files
 from gauntlet.families.dml import checkpoints
 from gauntlet.models import build
 
 
 def weights(net):
     return {**net.state_dict(), "proxies": torch.randn(3, 6)}
+
+
+def save(path, seeds):
+    files.save(path, {seed: checkpoints.flat(list(map(weights, nets))) for seed, nets in seeds.items()})
 
 
 @pytest.fixture
@@ -18,7 +23,7 @@ def nets():
 
 def test_weights_come_back_as_the_same_function(tmp_path, nets):
     path = tmp_path / "model.safetensors"
-    checkpoints.save(path, {7: [weights(net) for net in nets[:1]], 12: [weights(net) for net in nets[1:]]})
+    save(path, {7: nets[:1], 12: nets[1:]})
     images = torch.rand(4, 1, 8, 8)
     single = checkpoints.load(path, 7, "conv", 1, 8)
     ensemble = checkpoints.load(path, 12, "conv", 1, 8)
@@ -34,7 +39,7 @@ def test_faults_are_named(tmp_path, nets):
     path = tmp_path / "model.safetensors"
     with pytest.raises(GauntletError, match="no such file"):
         checkpoints.read(path, 0)
-    checkpoints.save(path, {1: [weights(nets[0])]})
+    save(path, {1: nets[:1]})
     with pytest.raises(GauntletError, match="no weights of seed 11"):
         checkpoints.read(path, 11)
     with pytest.raises(GauntletError, match="not weights of 'resnet18'"):

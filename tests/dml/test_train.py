@@ -13,6 +13,7 @@ from gauntlet import data
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import read_sidecar
 from gauntlet.core.registry import names
+from gauntlet.families import weights
 from gauntlet.families.dml import checkpoints, train
 from gauntlet.families.dml.settings import Data
 from gauntlet.families.dml.split import class_split
@@ -119,9 +120,10 @@ def test_the_budget_counts_passes_per_image(tmp_path):
     assert table["passes"].tolist() == pytest.approx([2 * 3 * 0.8, 2 * 3 * 0.8, 4 * 3 * 0.8, 4 * 3 * 0.8])
     assert table["member"].tolist() == [0, 1, 0, 1]
     sidecar = read_sidecar(tmp_path / "training.parquet")
-    assert sidecar["passes_per_image"] == {"0": pytest.approx(9.6)}
+    cost = sidecar["cost"]["per_seed"]
+    assert cost["passes_per_image"] == {"0": pytest.approx(9.6)}
     assert sidecar["device"]
-    assert sidecar["seconds_per_epoch"]["0"] >= 0
+    assert cost["seconds_per_epoch"]["0"] >= 0
     assert sidecar["config"]["identity"]["method"]["defense"] == "at"
 
 
@@ -174,7 +176,7 @@ def test_a_state_of_another_configuration_is_refused(tmp_path, monkeypatch, caps
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "save", stop)
+        patch.setattr(weights, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             fit(tmp_path / "a", "none", state=state)
     assert (state / "seed-0.state").exists()

@@ -9,6 +9,7 @@ import pytest
 import toy_federated
 from toy_federated import TABLES, identity
 
+from gauntlet.families import weights
 from gauntlet.families.federated import train
 
 PAYLOADS = ("model.safetensors", *(f"{name}.parquet" for name in TABLES))
@@ -58,7 +59,7 @@ def test_a_state_of_another_configuration_is_refused(tmp_path, folder, monkeypat
 
     state = tmp_path / "state"
     with monkeypatch.context() as patch:
-        patch.setattr(train, "save_file", stop)
+        patch.setattr(weights, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             fit("a", state)
     assert (state / "seed-0.state").exists()

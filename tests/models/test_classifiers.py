@@ -1,4 +1,4 @@
-"""The FedEMD paper's networks: shapes, sizes, and that reordering their layers changed nothing."""
+"""Classifiers: shapes, sizes, and that reordering layers changed nothing."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ from torch import nn
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import names
+from gauntlet.models import normalised
 from gauntlet.models.classifiers import build
 
 #: Architecture -> the images it was made for, smaller ones, and its parameters at the former with 10 classes.
@@ -13,7 +14,16 @@ NETWORKS = {
     "cnn2_bn": ((1, 28), (1, 8), 29_034),
     "cnn3": ((3, 96), (1, 47), 390_602),
     "cnn6_bn": ((3, 32), (1, 8), 551_466),
+    "lenet": ((1, 28), (3, 12), 61_706),
+    "net3conv": ((1, 28), (3, 8), 243_830),
+    "net4conv": ((1, 28), (3, 16), 101_180),
+    "resnet18": ((3, 32), (1, 8), 11_173_962),
+    "resnet34": ((3, 32), (1, 8), 21_282_122),
+    "vgg11_bn": ((3, 32), (1, 28), 9_231_114),
+    "vgg16_bn": ((3, 32), (1, 28), 14_728_266),
 }
+#: The networks whose paper has ReLU before pooling.
+REORDERED = ["cnn2_bn", "cnn3", "cnn6_bn"]
 
 
 def batch(channels, size, n=4):
@@ -82,7 +92,7 @@ def papers(name):
     return nn.Sequential(*layers[name])
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", REORDERED)
 @pytest.mark.parametrize("training", [True, False], ids=["training", "eval"])
 def test_the_papers_order_of_layers_gives_the_same_values_and_gradients(name, training):
     channels, size = NETWORKS[name][0]
@@ -119,6 +129,25 @@ def test_images_that_are_too_small_for_the_strides_are_refused():
     for size in (46, 28, 8, 6):
         with pytest.raises(GauntletError, match="at least 47 pixels"):
             build("cnn3", 1, size, 2)
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn", "vgg16_bn"])
+def test_vgg_takes_28_pixels_or_multiples_of_32(name):
+    assert build(name, 1, 64, 2).eval()(batch(1, 64, 1)).shape == (1, 2)
+    for size in (27, 30, 48):
+        with pytest.raises(GauntletError, match="28 pixels or a multiple of 32"):
+            build(name, 1, size, 2)
+
+
+def test_a_normalised_network_sees_zero_mean_and_unit_deviation():
+    pixels = batch(3, 8, 50) * torch.tensor([0.2, 0.5, 1.0]).view(3, 1, 1)
+    net = normalised.of_images(nn.Identity(), pixels)
+    seen = net(pixels).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(seen.mean(1), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen.std(1), torch.ones(3))
+    other = normalised.blank(nn.Identity(), 3)
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(other(pixels), net(pixels))
 
 
 def test_an_unknown_classifier_is_named():

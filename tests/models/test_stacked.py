@@ -12,7 +12,16 @@ from gauntlet.core.registry import names
 from gauntlet.models.classifiers import build
 from gauntlet.models.stacked import Stacked, stack
 
-SHAPES = {"cnn2_bn": (1, 8), "cnn3": (3, 47), "cnn6_bn": (3, 8)}
+SHAPES = {
+    "cnn2_bn": (1, 8),
+    "cnn3": (3, 47),
+    "cnn6_bn": (3, 8),
+    "lenet": (1, 12),
+    "net3conv": (1, 8),
+    "net4conv": (1, 16),
+}
+#: Blocks that branch; and layers of the kinds above, too many to run here.
+BRANCHING, LARGE = {"resnet18", "resnet34"}, {"vgg11_bn", "vgg16_bn"}
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 
 
@@ -58,7 +67,12 @@ def images(name, *leading):
 
 
 def test_every_classifier_is_tested():
-    assert set(SHAPES) == set(names("classifier"))
+    assert {*SHAPES, *BRANCHING, *LARGE} == set(names("classifier"))
+    for name in LARGE:
+        Stacked(build(name, 1, 28, 2))
+    for name in BRANCHING:
+        with pytest.raises(GauntletError, match="cannot be stacked"):
+            Stacked(build(name, 1, 8, 2))
 
 
 @pytest.mark.parametrize("name", [*SHAPES, "plain"])

@@ -61,16 +61,27 @@ def random_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor
     return noise.mul_(2 * radius).sub_(radius).add_(x).clamp_(0, 1)
 
 
-def ascend(objective: Objective, x: Tensor, starts, *, eps: float, step: float, steps: int, choose: bool):
+def ascend(
+    objective: Objective,
+    x: Tensor,
+    starts,
+    *,
+    eps: float,
+    step: float,
+    steps: int,
+    choose: bool,
+    momentum: float = 0.0,
+):
     """PGD from given ``starts`` (an iterable of tensors like ``x``, not changed); see ``pgd``.
 
-    ``choose`` False takes the only start's end without evaluating it.
+    ``choose`` False takes the only start's end without evaluating it. ``momentum`` above 0 follows a running
+    sum of gradients of unit L1 norm per image, as MIM does.
     """
     low, high = (x - eps).clamp_(min=0), (x + eps).clamp_(max=1)
     watch = torch.zeros((), device=x.device)
     best, best_score = None, None
     for start in starts:
-        adversarial = _climb(objective, start, low, high, step, steps, watch)
+        adversarial = _climb(objective, start, low, high, step, steps, momentum, watch)
         if not choose:
             best = adversarial
             break
@@ -92,19 +103,23 @@ def ascend(objective: Objective, x: Tensor, starts, *, eps: float, step: float, 
     return best
 
 
-def _climb(objective: Objective, start: Tensor, low: Tensor, high: Tensor, step: float, steps: int, watch):
+def _climb(objective, start: Tensor, low: Tensor, high: Tensor, step: float, steps: int, momentum, watch):
     """One run from ``start``.
 
     ``watch`` sums what was seen, because the sign of NaN is 0: an objective that fails would pass for a
     robust one. The caller looks at it once, as reading the device at every step would stall it.
     """
     adversarial = start.clamp(low, high)
+    velocity = torch.zeros_like(start) if momentum else None
     with torch.enable_grad():
         for _ in range(steps):
             adversarial.requires_grad_(True)
             score = objective(adversarial).sum()
             (gradient,) = torch.autograd.grad(score, adversarial)
             watch += score.detach() + gradient.sum()
+            if momentum:
+                norm = gradient.abs().flatten(1).sum(1).clamp_(min=1e-12)
+                gradient = velocity.mul_(momentum).add_(gradient / norm.view(-1, *[1] * (start.dim() - 1)))
             adversarial = adversarial.detach().add_(gradient.sign(), alpha=step)
             adversarial.clamp_(low, high)
     return adversarial

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gauntlet.core.tables import attacks, federated, training
+from gauntlet.core.tables import attacks, federated, predictions, training
 
-COLUMNS = {**attacks.COLUMNS, **federated.COLUMNS, **training.COLUMNS}
-KEYS = {**attacks.KEYS, **federated.KEYS, **training.KEYS}
+COLUMNS = {**attacks.COLUMNS, **federated.COLUMNS, **predictions.COLUMNS, **training.COLUMNS}
+KEYS = {**attacks.KEYS, **federated.KEYS, **predictions.KEYS, **training.KEYS}

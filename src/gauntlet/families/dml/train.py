@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -14,21 +13,20 @@ from torch import Tensor
 
 from gauntlet import data
 from gauntlet.core.config import Strict, parse
-from gauntlet.core.devices import describe
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import write_rows
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.registry import resolve
 from gauntlet.core.resume import Resume
 from gauntlet.core.seeds import torch_generator
 from gauntlet.core.tables.training import COLUMNS
 from gauntlet.defenses.base import Batch, Defense, Member, Setting
+from gauntlet.families.block import Trained, train_block
 from gauntlet.families.dml import checkpoints, samplers
-from gauntlet.families.dml.settings import Data, Method, Train
+from gauntlet.families.dml.settings import TABLES, Data, Method, Train, train_methods
 from gauntlet.families.dml.split import ClassSplit, class_split
 from gauntlet.models import build
-from gauntlet.models.adam import Adam
+from gauntlet.models.optimizers import Adam
 
 
 class Identity(Strict):
@@ -67,39 +65,34 @@ def run(
         GauntletError: bad identity; unknown dataset, architecture or defense; a loss that is not finite.
     """
     what = parse(Identity, identity, file="identity")
-    recorder = Recorder(
-        "dml train", {"identity": identity, "seeds": seeds}, pin=data.pin(identity["dataset"])
-    )
-    every = float(os.environ.get("GAUNTLET_STATE_SECONDS", "20")) if every is None else every
+    config = {"identity": identity, "seeds": seeds}
+    recorder = Recorder("dml train", config, pin=data.pin(identity["dataset"]))
     device = torch.device(device)
-    digest = code_digest(
-        "gauntlet.families.dml.train",
-        methods=(("defense", what.method.defense), ("model", what.architecture)),
-    )
     dataset = data.load(what.dataset, data_folder)
-    weights, rows, seconds, resumes = {}, [], {}, []
-    for seed in seeds:
-        path = None if state is None else Path(state) / f"seed-{seed}.state"
-        with Resume(path, {"identity": identity, "seed": seed, "code": digest}, every) as resume:
-            training = Training(what, seed, class_split(dataset, what.data, seed), device)
-            training.fit(resume)
-        weights[seed] = [training.weights(member) for member in training.members]
-        rows += training.rows
-        seconds[seed] = round(training.seconds / what.train.epochs, 3)
-        resumes.append(resume)
-    out = Path(out)
-    checkpoints.save(out / "model.safetensors", weights)
-    write_rows(out / "training.parquet", rows, COLUMNS["training"])
-    recorder.write(
-        out / "model.safetensors",
-        out / "training.parquet",
-        device=describe(device),
-        code=digest,
-        seconds_per_epoch=seconds,
-        passes_per_image={row["seed"]: row["passes"] for row in rows},
+
+    def fit(seed: int, resume: Resume) -> Trained:
+        training = Training(what, seed, class_split(dataset, what.data, seed), device)
+        training.fit(resume)
+        facts = {
+            "seconds_per_epoch": round(training.seconds / what.train.epochs, 3),
+            "passes_per_image": training.rows[-1]["passes"],
+        }
+        members = [training.weights(member) for member in training.members]
+        return Trained(checkpoints.flat(members), {"training": training.rows}, facts)
+
+    train_block(
+        recorder,
+        fit,
+        identity=identity,
+        seeds=seeds,
+        out=out,
+        state=state,
+        every=every,
+        code=code_digest(__name__, methods=train_methods(what.model_dump(mode="json"))),
+        device=device,
+        columns=COLUMNS,
+        tables=TABLES["train"],
     )
-    for resume in resumes:
-        resume.clear()
 
 
 @dataclass

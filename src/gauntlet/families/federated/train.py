@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,19 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from gauntlet import data
 from gauntlet.core.config import Strict, parse
-from gauntlet.core.devices import describe
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import atomic, write_rows
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.registry import resolve
 from gauntlet.core.resume import Resume
 from gauntlet.core.seeds import numpy_generator, torch_generator
 from gauntlet.core.tables import federated, training
+from gauntlet.families.block import Trained, train_block
 from gauntlet.families.federated import world
 from gauntlet.families.federated.contributions import contributions, mean
 from gauntlet.families.federated.evaluation import Evaluator, mean_loss
@@ -73,37 +70,27 @@ def run(
     what = parse(Identity, identity, file="identity")
     config = {"identity": identity, "seeds": seeds}
     recorder = Recorder("federated train", config, pin=data.pin(identity["dataset"]))
-    every = float(os.environ.get("GAUNTLET_STATE_SECONDS", "20")) if every is None else every
     device = torch.device(device)
-    digest = code_digest(__name__, methods=train_methods(what.model_dump(mode="json")))
     dataset = data.load(what.dataset, data_folder)
-    tensors, rows, resumes = {}, {name: [] for name in TABLES["train"]}, []
-    seconds: dict[str, dict[str, float]] = {}
-    for seed in seeds:
-        path = None if state is None else Path(state) / f"seed-{seed}.state"
-        with Resume(path, {"identity": identity, "seed": seed, "code": digest}, every) as resume:
-            simulation = Simulation(what, seed, dataset, device)
-            simulation.fit(resume)
-        tensors |= {f"seed{seed}.{name}": value.cpu() for name, value in simulation.model.items()}
-        for name, of_seed in simulation.rows.items():
-            rows[name] += of_seed
-        for part, value in simulation.medians().items():
-            seconds.setdefault(part, {})[str(seed)] = value
-        resumes.append(resume)
-    out = Path(out)
-    with atomic(out / "model.safetensors") as temporary:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
-    for name, of_table in rows.items():
-        write_rows(out / f"{name}.parquet", of_table, COLUMNS[name])
-    recorder.write(
-        out / "model.safetensors",
-        *(out / f"{name}.parquet" for name in rows),
-        device=describe(device),
-        code=digest,
-        cost={"per_seed": seconds},
+
+    def fit(seed: int, resume: Resume) -> Trained:
+        simulation = Simulation(what, seed, dataset, device)
+        simulation.fit(resume)
+        return Trained(simulation.model, simulation.rows, simulation.medians())
+
+    train_block(
+        recorder,
+        fit,
+        identity=identity,
+        seeds=seeds,
+        out=out,
+        state=state,
+        every=every,
+        code=code_digest(__name__, methods=train_methods(what.model_dump(mode="json"))),
+        device=device,
+        columns=COLUMNS,
+        tables=TABLES["train"],
     )
-    for resume in resumes:
-        resume.clear()
 
 
 class Simulation:

@@ -1,0 +1,77 @@
+"""The frame of every training job: a block of seeds, one after the other, resumed where it was killed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gauntlet.core.devices import describe
+from gauntlet.core.files import write_rows
+from gauntlet.core.provenance import Recorder
+from gauntlet.core.resume import Resume
+from gauntlet.families import weights
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one seed leaves: weights by name, rows by table, and facts for the sidecar."""
+
+    weights: Mapping[str, Tensor]
+    rows: Mapping[str, list[dict[str, Any]]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def train_block(
+    recorder: Recorder,
+    fit: Callable[[int, Resume], Trained],
+    *,
+    identity: dict[str, Any],
+    seeds: list[int],
+    out: str | Path,
+    state: str | Path | None,
+    every: float | None,
+    code: str,
+    device: Any,
+    columns: Mapping[str, Mapping[str, str]],
+    tables: Iterable[str],
+    inputs: Any = None,
+) -> None:
+    """Train all seeds, then write ``out/model.safetensors`` and the ``tables``, with sidecars.
+
+    Args:
+        recorder: of the job, begun before anything was read.
+        fit: trains one seed to its end, from the state that ``Resume`` holds if there is one.
+        identity: everything that determines the weights, apart from the seed.
+        state: folder of the resume states, one file per seed; None keeps none. Finished seeds stay there
+            until the outputs are written, so that a killed block goes on where it was.
+        every: seconds between saved states; None reads GAUNTLET_STATE_SECONDS, else 20.
+        code: digest of the code that trains; another's state is refused.
+        columns: table -> its columns and their types.
+        inputs: digests of files that the training reads, beside the dataset; another's state is refused.
+    """
+    every = float(os.environ.get("GAUNTLET_STATE_SECONDS", "20")) if every is None else every
+    done: dict[int, Trained] = {}
+    resumes = []
+    for seed in seeds:
+        path = None if state is None else Path(state) / f"seed-{seed}.state"
+        key = {"identity": identity, "seed": seed, "code": code, **({"inputs": inputs} if inputs else {})}
+        with Resume(path, key, every) as resume:
+            done[seed] = fit(seed, resume)
+        resumes.append(resume)
+    out = Path(out)
+    model = out / "model.safetensors"
+    weights.save(model, {seed: trained.weights for seed, trained in done.items()})
+    files = {name: out / f"{name}.parquet" for name in tables}
+    for name, path in files.items():
+        write_rows(path, [row for trained in done.values() for row in trained.rows[name]], columns[name])
+    facts = {str(seed): dict(trained.facts) for seed, trained in done.items()}
+    names = dict.fromkeys(name for of_seed in facts.values() for name in of_seed)
+    cost = {name: {seed: of_seed[name] for seed, of_seed in facts.items()} for name in names}
+    recorder.write(model, *files.values(), device=describe(device), code=code, cost={"per_seed": cost})
+    for resume in resumes:
+        resume.clear()

@@ -1,0 +1,1 @@
+"""Image classifiers: train them, with or without a defense, calibrate them, and attack them."""
