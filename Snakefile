@@ -17,6 +17,7 @@ if "scale" not in config:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/dml.smk"
+include: "workflow/rules/classifier.smk"
 include: "workflow/rules/federated.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/report.smk"

@@ -167,7 +167,7 @@ def toy(study, monkeypatch):
     module.method_kind = lambda method: ("defense", method["defense"])
     module.train_methods = lambda identity: (("defense", identity["data"]["defense"]),)
     module.evaluate_methods = lambda identity, evaluate: ()
-    module.surrogate = lambda identity: None
+    module.needs = lambda identity: {}
     module.model_label = lambda method: method["defense"]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     study("family: dml", "family: toy")

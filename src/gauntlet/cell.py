@@ -6,7 +6,7 @@ Read by the workflow while parsing, so it imports nothing heavy.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,18 @@ class Cell:
         """Resume state: outside the declared outputs, which Snakemake deletes before a run."""
         return Path(".gauntlet/state") / self.name
 
-    @cached_property
-    def surrogate(self) -> Cell | None:
-        """The undefended cell that transfer attacks come from; trained whether or not a study lists it."""
-        identity = family_settings(self.family).surrogate(self.identity)
-        return None if identity is None else replace(self, identity=identity)
+    def needs(self, step: str) -> dict[str, Cell]:
+        """Name -> a cell whose weights the job of ``step`` reads; trained whether or not a study lists it."""
+        needed = family_settings(self.family).needs(self.identity).get(step, {})
+        return {
+            name: Cell(who["family"], who["dataset"], who["architecture"], self.block, who, self.evaluate)
+            for name, who in needed.items()
+        }
+
+    @property
+    def weights(self) -> Path:
+        """What its training leaves for others."""
+        return self.train_folder / "model.safetensors"
 
     def train_code(self) -> str:
         """Digest of the code that trains this cell."""

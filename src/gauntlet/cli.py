@@ -23,10 +23,12 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Get, check and list datasets.", no_args_is_help=True)
 dml_app = typer.Typer(help="Deep metric learning: train and attack one cell.", no_args_is_help=True)
+classifier_app = typer.Typer(help="Classifiers: train and attack one cell.", no_args_is_help=True)
 federated_app = typer.Typer(help="Federated learning: train and measure one cell.", no_args_is_help=True)
 study_app = typer.Typer(help="One study's measurements, figures and tables.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(dml_app, name="dml")
+app.add_typer(classifier_app, name="classifier")
 app.add_typer(federated_app, name="federated")
 app.add_typer(study_app, name="study")
 
@@ -34,6 +36,7 @@ Config = Annotated[
     Path, typer.Option(envvar="GAUNTLET_CONFIG", help="The scale file, e.g. config/mini.yaml.")
 ]
 CellName = Annotated[str, typer.Option(help="FAMILY/DATASET/ARCHITECTURE/MODEL/seeds-BLOCK.")]
+AttackName = Annotated[str | None, typer.Option(help="attack-HASH, when studies attack a cell differently.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; one is best for small nets.")]
 Device = Annotated[str, typer.Option(envvar="GAUNTLET_DEVICE", help="auto, cpu, cuda or cuda:N.")]
 
@@ -71,32 +74,24 @@ def dml_train(config: Config, cell: CellName, device: Device = "auto", threads: 
 
 @dml_app.command("attack")
 def dml_attack(
-    config: Config,
-    cell: CellName,
-    attack: Annotated[
-        str | None, typer.Option(help="attack-HASH, when studies attack a cell differently.")
-    ] = None,
-    device: Device = "auto",
-    threads: Threads = 1,
+    config: Config, cell: CellName, attack: AttackName = None, device: Device = "auto", threads: Threads = 1
 ) -> None:
     """Attack the models of one cell and measure them."""
-    from gauntlet.core import devices
-    from gauntlet.plan import load_plan
+    _attack("dml", config, cell, attack, device, threads)
 
-    found = load_plan(config).cell(cell, attack)
-    where = devices.setup(device, threads)
-    from gauntlet.families.dml import evaluate
 
-    evaluate.run(
-        found.identity,
-        found.evaluate,
-        found.seeds,
-        found.train_folder / "model.safetensors",
-        found.attack_folder,
-        where,
-        state=found.state_folder,
-        surrogate=found.surrogate and found.surrogate.train_folder / "model.safetensors",
-    )
+@classifier_app.command("train")
+def classifier_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
+    """Train one cell's classifiers, one for every seed of its block, and calibrate them."""
+    _train("classifier", config, cell, device, threads)
+
+
+@classifier_app.command("attack")
+def classifier_attack(
+    config: Config, cell: CellName, attack: AttackName = None, device: Device = "auto", threads: Threads = 1
+) -> None:
+    """Attack the classifiers of one cell and measure them."""
+    _attack("classifier", config, cell, attack, device, threads)
 
 
 @federated_app.command("train")
@@ -112,7 +107,33 @@ def _train(family: str, config: Path, cell: str, device: str, threads: int) -> N
     found = load_plan(config).cell(cell)
     where = devices.setup(device, threads)
     train = import_module(f"gauntlet.families.{family}.train")
-    train.run(found.identity, found.seeds, found.train_folder, found.state_folder, where)
+    train.run(
+        found.identity,
+        found.seeds,
+        found.train_folder,
+        found.state_folder,
+        where,
+        **{name: other.weights for name, other in found.needs("train").items()},
+    )
+
+
+def _attack(family: str, config: Path, cell: str, attack: str | None, device: str, threads: int) -> None:
+    from gauntlet.core import devices
+    from gauntlet.plan import load_plan
+
+    found = load_plan(config).cell(cell, attack)
+    where = devices.setup(device, threads)
+    evaluate = import_module(f"gauntlet.families.{family}.evaluate")
+    evaluate.run(
+        found.identity,
+        found.evaluate,
+        found.seeds,
+        found.weights,
+        found.attack_folder,
+        where,
+        state=found.state_folder,
+        **{name: other.weights for name, other in found.needs("attack").items()},
+    )
 
 
 @study_app.command("gather")

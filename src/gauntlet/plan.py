@@ -166,9 +166,10 @@ class Plan:
                     yield cell
 
     def trained(self) -> dict[str, Cell]:
-        """Name -> every cell that this run trains: those of its studies, and their surrogates."""
+        """Name -> every cell that this run trains: those of its studies, and whatever these need."""
         cells = list(self.cells())
-        cells += [cell.surrogate for cell in cells if cell.surrogate]
+        for cell in cells:  # grows while it is walked: what a needed cell needs
+            cells += [needed for step in cell.steps for needed in cell.needs(step).values()]
         return {cell.name: cell for cell in cells}
 
     def cell(self, name: str, attack: str | None = None) -> Cell:
@@ -227,6 +228,7 @@ def _grid_cells(
         for part in ("data", "train", "evaluate")
     }
     evaluate = parsed["evaluate"].model_dump(mode="json")
+    _check_named(evaluate, file, f"{key}.evaluate")
     for kind, name in settings.evaluate_methods(
         {"architecture": grid.architectures[0], "method": {}}, evaluate
     ):
@@ -243,7 +245,7 @@ def _grid_cells(
                 "method": declared[label],
                 "train": parsed["train"].model_dump(mode="json"),
             }
-            _check_names(identity, settings, STUDIES / f"{study.study}.yaml", label, file, key)
+            _check_names(identity, STUDIES / f"{study.study}.yaml", label, file, key)
             for block in grid.seeds or scale.seeds:
                 cell = Cell(study.family, grid.dataset, architecture, block, identity, evaluate)
                 yield Entry(label, grid.setting, cell)
@@ -277,20 +279,31 @@ def _methods(study: Study) -> dict[str, dict[str, Any]]:
     return methods
 
 
-def _check_names(
-    identity: dict[str, Any], settings: Any, study: Path, label: str, file: str | Path, grid: str
-) -> None:
-    """Every registered method that a training uses exists, and the options beside its name are its own."""
-    files = {"method": study, "data": file, "train": file}
-    keys = {"method": f"methods.{label}", "data": f"{grid}.data", "train": f"{grid}.train"}
-    for kind, name in settings.train_methods(identity):
-        part = next((part for part in files if identity[part].get(kind) == name), None)
-        if part is None:  # the architecture: checked where it is given
-            continue
-        _known(name, _names(kind), kind, files[part], f"{keys[part]}.{kind}")
-        if part != "method" and "options" in identity[part]:
-            options = f"{keys[part]}.options"
-            check_options(kind, name, identity[part]["options"], file=files[part], key=options)
+def _check_names(identity: dict[str, Any], study: Path, label: str, file: str | Path, grid: str) -> None:
+    """Every registered method that a training names exists, and the options beside its name are its own."""
+    _check_named(identity["method"], study, f"methods.{label}")
+    for part in ("data", "train"):
+        _check_named(identity[part], file, f"{grid}.{part}")
+
+
+def _check_named(value: Any, file: str | Path, key: str) -> None:
+    """Check every field that is called after a kind, however deep.
+
+    ``options`` are checked where one such field is beside them; of two, the family says whose they are.
+    """
+    if isinstance(value, list):
+        for index, entry in enumerate(value):
+            _check_named(entry, file, f"{key}.{index}")
+    if not isinstance(value, dict):
+        return
+    named = [kind for kind in registry.homes() if isinstance(value.get(kind), str)]
+    for kind in named:
+        _known(value[kind], _names(kind), kind, file, f"{key}.{kind}")
+    if len(named) == 1 and "options" in value:
+        check_options(named[0], value[named[0]], value["options"], file=file, key=f"{key}.options")
+    for name, entry in value.items():
+        if name != "options":
+            _check_named(entry, file, f"{key}.{name}")
 
 
 #: Names of a kind. A plan asks for the same few kinds hundreds of times, and each answer reads a folder.

@@ -53,10 +53,9 @@ def attack_of(family, wildcards):
     return CELLS[cell_name(family, wildcards), f"attack-{wildcards.attack}"]
 
 
-def surrogate_of(family, wildcards):
-    """The weights that the sanity suite of an attack job transfers its attack from; none for itself."""
-    surrogate = attack_of(family, wildcards).surrogate
-    return f"{surrogate.train_folder}/model.safetensors" if surrogate else []
+def needed(cell, step):
+    """The weights of other cells that the job of a step reads."""
+    return [str(other.weights) for other in cell.needs(step).values()]
 
 
 def prepared(dataset):
@@ -91,7 +90,7 @@ def any_of(kind):
 
 DATASETS = sorted({cell.dataset for cell in CELLS.values()})
 PREPARED = [prepared(name) for name in DATASETS]
-TRAINED = [str(cell.train_folder / "model.safetensors") for cell in TRAINS.values()]
+TRAINED = [str(cell.weights) for cell in TRAINS.values()]
 MEASURED = [path for cell in CELLS.values() for path in measured(cell)]
 STUDIES = list(PLAN.studies)
 FIGURES = targets("figures", "pdf")

@@ -30,7 +30,7 @@ rule dml_attack:
     input:
         lambda w: prepared(w.dataset),
         model=rules.dml_train.output.model,
-        surrogate=lambda w: surrogate_of("dml", w),
+        needed=lambda w: needed(attack_of("dml", w), "attack"),
     output:
         multiext(
             "results/dml/{dataset}/{architecture}/{model}/seeds-{block}/attack-{attack}/",

@@ -101,8 +101,9 @@ def evaluate_methods(identity: dict[str, Any], evaluate: dict[str, Any]) -> tupl
     return (("classifier", identity["architecture"]), *named)
 
 
-def surrogate(identity: dict[str, Any]) -> None:
-    """Attacks are white-box: no surrogate is needed."""
+def needs(identity: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """No cell reads another's weights: attacks are white-box."""
+    return {}
 
 
 def model_label(method: dict[str, Any]) -> str:

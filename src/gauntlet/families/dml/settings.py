@@ -95,10 +95,11 @@ def evaluate_methods(identity: dict[str, Any], evaluate: dict[str, Any]) -> tupl
     return (("model", identity["architecture"]), *(("attack", name) for name in evaluate["attacks"]))
 
 
-def surrogate(identity: dict[str, Any]) -> dict[str, Any] | None:
-    """The undefended network of the same setting, which attacks are transferred from; None for itself."""
+def needs(identity: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Step -> name -> a cell whose weights its job reads: for the attacks the undefended network of the same
+    setting, as ``surrogate``, which attacks are transferred from."""
     method = Method(defense="none").model_dump(mode="json")
-    return None if identity["method"] == method else {**identity, "method": method}
+    return {} if identity["method"] == method else {"attack": {"surrogate": {**identity, "method": method}}}
 
 
 def model_label(method: dict[str, Any]) -> str:

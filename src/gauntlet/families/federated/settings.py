@@ -91,8 +91,9 @@ def method_kind(method: dict[str, Any]) -> tuple[str, str]:
     return "selection", method["selection"]
 
 
-def surrogate(identity: dict[str, Any]) -> None:
-    """Nothing is attacked, so no surrogate is needed."""
+def needs(identity: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """No cell reads another's weights."""
+    return {}
 
 
 def model_label(method: dict[str, Any]) -> str:
