@@ -14,6 +14,7 @@ FLOORS = {
     "metrics": 2,
     "aggregation": 3,
     "attacks": 3,
+    "blackbox": 3,
     "defenses": 3,
     "selection": 3,
     "families": 4,
