@@ -19,6 +19,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/dml.smk"
 include: "workflow/rules/classifier.smk"
 include: "workflow/rules/federated.smk"
+include: "workflow/rules/stealing.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/report.smk"
 

@@ -17,6 +17,7 @@ FLOORS = {
     "blackbox": 3,
     "defenses": 3,
     "selection": 3,
+    "stealing": 3,
     "families": 4,
     "report": 5,
     "cell": 6,

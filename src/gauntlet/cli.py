@@ -25,11 +25,15 @@ data_app = typer.Typer(help="Get, check and list datasets.", no_args_is_help=Tru
 dml_app = typer.Typer(help="Deep metric learning: train and attack one cell.", no_args_is_help=True)
 classifier_app = typer.Typer(help="Classifiers: train and attack one cell.", no_args_is_help=True)
 federated_app = typer.Typer(help="Federated learning: train and measure one cell.", no_args_is_help=True)
+stealing_app = typer.Typer(
+    help="Model stealing: train and judge the substitutes of one cell.", no_args_is_help=True
+)
 study_app = typer.Typer(help="One study's measurements, figures and tables.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(dml_app, name="dml")
 app.add_typer(classifier_app, name="classifier")
 app.add_typer(federated_app, name="federated")
+app.add_typer(stealing_app, name="stealing")
 app.add_typer(study_app, name="study")
 
 Config = Annotated[
@@ -98,6 +102,20 @@ def classifier_attack(
 def federated_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
     """Train one cell's global models, one for every seed of its block, and measure every round."""
     _train("federated", config, cell, device, threads)
+
+
+@stealing_app.command("train")
+def stealing_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
+    """Steal from one cell's targets, one for every seed of its block, through their answers alone."""
+    _train("stealing", config, cell, device, threads)
+
+
+@stealing_app.command("attack")
+def stealing_attack(
+    config: Config, cell: CellName, attack: AttackName = None, device: Device = "auto", threads: Threads = 1
+) -> None:
+    """Judge the substitutes of one cell, and try attacks on them on the targets."""
+    _attack("stealing", config, cell, attack, device, threads)
 
 
 def _train(family: str, config: Path, cell: str, device: str, threads: int) -> None:

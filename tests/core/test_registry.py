@@ -63,6 +63,19 @@ def test_options_of_a_function_are_its_keyword_only_arguments(tmp_path, monkeypa
     assert registry.options("toy", "cut") == {"ratio": ("float", True), "least": ("int", False)}
 
 
+def test_options_may_be_inherited_from_a_class_of_another_file(tmp_path, monkeypatch):
+    (tmp_path / "__init__.py").write_text('KIND = "toy"\n')
+    (tmp_path / "base.py").write_text(
+        "class Root:\n    def __init__(self, rate: float): ...\n\nclass Base(Root):\n    pass\n"
+    )
+    child = 'from gauntlet.base import Base\n\n@register("toy", "{}")\nclass Child(Base):\n    {}\n'
+    (tmp_path / "heir.py").write_text(child.format("heir", "pass"))
+    (tmp_path / "own.py").write_text(child.format("own", "def __init__(self, depth: int = 1): ..."))
+    monkeypatch.setattr(registry, "PACKAGE", tmp_path)
+    assert registry.options("toy", "heir") == {"rate": ("float", True)}
+    assert registry.options("toy", "own") == {"depth": ("int", False)}
+
+
 def test_an_unknown_kind_names_the_closest():
     with pytest.raises(GauntletError, match="did you mean 'defense'"):
         registry.names("defence")

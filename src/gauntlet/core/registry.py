@@ -102,20 +102,45 @@ def resolve(kind: str, name: str):
 def options(kind: str, name: str) -> dict[str, tuple[str, bool]]:
     """Options of a registered method, read from its source: name -> (annotation, required).
 
-    Those of a class are what its constructor takes, those of a function its keyword-only arguments.
-    Static, so that the workflow can check a study without importing torch.
+    Those of a class are what its constructor takes, or that of the class it inherits from; those of a
+    function are its keyword-only arguments. Static, so that a study can be checked without importing torch.
     """
     tree = ast.parse(module_path(kind, name).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if not isinstance(node, ast.ClassDef | ast.FunctionDef):
             continue
         if any(_registers(decorator, kind, name) for decorator in node.decorator_list):
-            if isinstance(node, ast.FunctionDef):
-                return _keywords(node.args)
-            for function in node.body:
-                if isinstance(function, ast.FunctionDef) and function.name == "__init__":
-                    return _parameters(function.args)
+            return _keywords(node.args) if isinstance(node, ast.FunctionDef) else _constructor(node, tree)
     return {}
+
+
+def _constructor(node: ast.ClassDef, tree: ast.Module) -> dict[str, tuple[str, bool]]:
+    """Parameters of a class's constructor, or of the nearest one among its bases in this package."""
+    for function in node.body:
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+            return _parameters(function.args)
+    for base in node.bases:
+        for found, home_tree in _definitions(base, tree):
+            if parameters := _constructor(found, home_tree):
+                return parameters
+    return {}
+
+
+def _definitions(base: ast.expr, tree: ast.Module):
+    """(class, its file's tree) of a base class that is defined here or imported from this package by name."""
+    if not isinstance(base, ast.Name):
+        return
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == base.id:
+            yield node, tree
+        names = (
+            [alias.name for alias in getattr(node, "names", ())] if isinstance(node, ast.ImportFrom) else []
+        )
+        if base.id in names and (node.module or "").startswith("gauntlet."):
+            path = PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
+            if path.is_file():
+                other = ast.parse(path.read_text(encoding="utf-8"))
+                yield from _definitions(base, other)
 
 
 def _registers(decorator: ast.expr, kind: str, name: str) -> bool:

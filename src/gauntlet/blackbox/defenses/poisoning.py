@@ -1,5 +1,4 @@
-"""Prediction poisoning, MAD: answers that turn a thief's gradient (Orekondy et al. 2020, arXiv 1906.10908).
-"""
+"""Prediction poisoning: answers that turn a thief's gradient (MAD, Orekondy et al., arXiv 1906.10908)."""
 
 from __future__ import annotations
 

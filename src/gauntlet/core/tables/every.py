@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from gauntlet.core.tables import attacks, federated, predictions, training
+from gauntlet.core.tables import attacks, federated, predictions, stealing, training
 
-COLUMNS = {**attacks.COLUMNS, **federated.COLUMNS, **predictions.COLUMNS, **training.COLUMNS}
-KEYS = {**attacks.KEYS, **federated.KEYS, **predictions.KEYS, **training.KEYS}
+COLUMNS = {
+    **attacks.COLUMNS,
+    **federated.COLUMNS,
+    **predictions.COLUMNS,
+    **stealing.COLUMNS,
+    **training.COLUMNS,
+}
+KEYS = {**attacks.KEYS, **federated.KEYS, **predictions.KEYS, **stealing.KEYS, **training.KEYS}

@@ -18,8 +18,5 @@ class PgdTraining(Adversarial):
         steps: of the attack.
     """
 
-    def __init__(self, eps: float, step: float, steps: int):
-        super().__init__(eps, step, steps)
-
     def loss(self, model, images, labels):
         return F.cross_entropy(model.logits(self.attack_labels(model, images, labels)), labels)

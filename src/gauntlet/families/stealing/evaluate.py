@@ -1,0 +1,199 @@
+"""Judge the substitutes of one cell: how like the target they are, and how well attacks on them transfer.
+
+Attacks are made on the substitute, in pixel space, and tried on the target without its black box: whether an
+image fools it is a fact, not a query of the thief.
+
+- untargeted success: of the test images that the target classifies correctly, the share that it no
+  longer does;
+- targeted success: of the test images that the target takes for another class, the share that it now
+  takes for the goal.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gauntlet import data
+from gauntlet.core.config import parse
+from gauntlet.core.devices import describe
+from gauntlet.core.digest import code_digest
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import sha256_file, write_rows
+from gauntlet.core.provenance import Recorder
+from gauntlet.core.resume import Resume
+from gauntlet.core.seeds import torch_generator
+from gauntlet.core.tables import attacks, predictions
+from gauntlet.data.dataset import Dataset
+from gauntlet.data.subset import Images, first, on_device
+from gauntlet.families.classifier.attack import make_attack, per_class, perturb
+from gauntlet.families.classifier.network import load, logits
+from gauntlet.families.stealing.settings import TABLES, Data, Evaluate, evaluate_methods
+
+COLUMNS = {**attacks.COLUMNS, **predictions.COLUMNS}
+
+
+def run(
+    identity: dict[str, Any],
+    evaluate: dict[str, Any],
+    seeds: list[int],
+    model: Path,
+    out: Path,
+    device: torch.device | str,
+    data_folder: Path | None = None,
+    state: Path | None = None,
+    *,
+    target: Path,
+) -> None:
+    """Measure all seeds; write ``out/{scores,predictions}.parquet`` with sidecars.
+
+    Args:
+        identity: what determined the theft (``train.Identity``).
+        evaluate: the attacks (``settings.Evaluate``).
+        seeds: the block of seeds that ``model`` and ``target`` hold.
+        model: the weights of the substitutes.
+        out: folder of the outputs.
+        device: where to attack.
+        data_folder: the prepared dataset's own folder; the registry's when None.
+        state: folder of the resume state; None keeps none. A killed job goes on with the next seed.
+        target: the weights of the targets.
+
+    Raises:
+        GauntletError: bad settings, unknown attack, absent or damaged weights.
+    """
+    settings = parse(Evaluate, evaluate, file="evaluate")
+    model, target, out, device = Path(model), Path(target), Path(out), torch.device(device)
+    for path in (model, target):
+        if not path.is_file():
+            raise GauntletError("no such file", file=path, remedy="train the model first")
+    config = {"identity": identity, "evaluate": evaluate, "seeds": seeds}
+    recorder = Recorder("stealing attack", config, [model, target], pin=data.pin(identity["dataset"]))
+    code = code_digest(__name__, methods=evaluate_methods(identity, settings.model_dump(mode="json")))
+    key = {**config, "weights": [sha256_file(path) for path in (model, target)], "code": code}
+    dataset = data.load(identity["dataset"], data_folder)
+    done: dict[str, dict[str, Any]] = {}
+    path = None if state is None else Path(state) / f"evaluate-{out.name}.state"
+    with Resume(path, key, every=0.0) as resume:
+        done.update((resume.load() or {}).get("done", {}))
+        for seed in seeds:
+            if str(seed) not in done:
+                done[str(seed)] = Trial(identity, model, target, dataset, settings, seed, device).measure()
+            resume.checkpoint(lambda: {"done": done})
+    for name in TABLES["attack"]:
+        rows = [row for seed in seeds for row in done[str(seed)][name]]
+        write_rows(out / f"{name}.parquet", rows, COLUMNS[name])
+    recorder.write(
+        *(out / f"{name}.parquet" for name in TABLES["attack"]), device=describe(device), code=code
+    )
+    resume.clear()
+
+
+class Trial:
+    """All measurements of one seed, as rows of the tables."""
+
+    def __init__(
+        self,
+        identity: dict[str, Any],
+        model: Path,
+        target: Path,
+        dataset: Dataset,
+        settings: Evaluate,
+        seed: int,
+        device: torch.device,
+    ):
+        data_settings = parse(Data, identity["data"], file="identity")
+        self.settings, self.seed = settings, seed
+        self.index = first(dataset.test, data_settings.test_per_class, seed, "test")
+        self.images = on_device(dataset.test, self.index, dataset.peak, device)
+        classes = len(dataset.class_names)
+        if settings.goal >= classes:
+            raise GauntletError(
+                f"there is no class {settings.goal} among {classes}", key="evaluate.goal", remedy="lower it"
+            )
+        kind = (*self.images.pixels.shape[1:3], classes, device)
+        self.substitute, _ = load(model, seed, identity["architecture"], *kind)
+        self.target, _ = load(target, seed, data_settings.target.classifier, *kind)
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES["attack"]}
+
+    def measure(self) -> dict[str, list[dict[str, Any]]]:
+        """The rows of every table."""
+        labels = self.images.labels
+        own, theirs = (logits(net, self.images.pixels) for net in (self.substitute, self.target))
+        accuracy, bound = (float((found.argmax(1) == labels).double().mean()) for found in (own, theirs))
+        self.score("clean", "accuracy", accuracy)
+        self.score("clean", "target_accuracy", bound)
+        self.score("clean", "relative_accuracy", accuracy / bound if bound else 0.0)
+        self.score("clean", "agreement", float((own.argmax(1) == theirs.argmax(1)).double().mean()))
+        everything = torch.arange(len(labels), device=labels.device)
+        self.predict("clean", everything, own)
+        self.predict("target", everything, theirs)
+        rows = per_class(labels, self.settings.attacked_per_class)
+        for name in self.settings.attacks:
+            self.attack(name, rows, theirs[rows].argmax(1))
+        return self.rows
+
+    def attack(self, name: str, rows: Tensor, before: Tensor) -> None:
+        """One attack on the images that count: ``before`` (n,) are the target's predictions of ``rows``."""
+        entry = self.settings.attacks[name]
+        labels, goal = self.images.labels[rows], self.settings.goal
+        counts = before != goal if entry.targeted else before == labels
+        rows, labels = rows[counts], labels[counts]
+        if not len(rows):
+            print(f"seed {self.seed} {name}: no image counts, so its success is undefined", file=sys.stderr)
+            return
+        aims = torch.full_like(labels, goal) if entry.targeted else labels
+        found = perturb(
+            make_attack(entry),
+            self.substitute,
+            Images(self.images.pixels[rows], aims),
+            torch_generator(self.seed, "attack", name),
+            targeted=entry.targeted,
+        )
+        outputs = logits(self.target, found)
+        hit = outputs.argmax(1) == goal if entry.targeted else outputs.argmax(1) != labels
+        success = float(hit.double().mean())
+        options = entry.options
+        self.score(name, "success", success, options.get("eps", 0.0), options.get("steps", 0), 1.0)
+        self.predict(name, rows, outputs, found)
+        print(f"seed {self.seed} {name} success {success:.4f} of {len(rows)}", file=sys.stderr)
+
+    def predict(self, name: str, rows: Tensor, outputs: Tensor, found: Tensor | None = None) -> None:
+        """A row for every image; ``distance`` is L2, in pixels of range 1."""
+        confidence, predicted = outputs.double().softmax(1).max(1)
+        clean = self.images.pixels[rows]
+        distance = ((clean if found is None else found) - clean).flatten(1).norm(dim=1)
+        index = self.index[np.asarray(rows.cpu())]
+        columns = (self.images.labels[rows], predicted, confidence, distance)
+        self.rows["predictions"] += [
+            {
+                "seed": self.seed,
+                "attack": name,
+                "index": int(image),
+                "label": label,
+                "predicted": guess,
+                "confidence": sure,
+                "distance": far,
+            }
+            for image, label, guess, sure, far in zip(index, *(c.tolist() for c in columns), strict=True)
+        ]
+
+    def score(self, attack: str, metric: str, value: float, eps=0.0, steps=0, fraction=0.0) -> None:
+        self.rows["scores"].append(
+            {
+                "seed": self.seed,
+                "suite": "main",
+                "attack": attack,
+                "eps": float(eps),
+                "steps": int(steps),
+                "fraction": float(fraction),
+                "view": "ensemble",
+                "detail": "",
+                "metric": metric,
+                "value": value,
+            }
+        )

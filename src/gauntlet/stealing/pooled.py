@@ -1,0 +1,198 @@
+"""Coordinate descent over a fixed pool of noise vectors: the frame of MEGA and of its ablations.
+
+1. A fresh generator G, optionally without negative convolution weights.
+2. The pool Z: noise is drawn a thousand at a time and labelled by the target, until every class has its share
+   or the draws are used up; the rest is filled with fresh noise.
+3. Warm-up: the substitute S learns the target's labels of G(Z).
+4. Rounds: G(Z) is labelled anew; S learns it for some epochs; then G follows its own loss for some epochs,
+   with S fixed. Labels are constants: no gradient passes through the target.
+
+Networks are in train mode throughout, so that BatchNorm uses the statistics of the batch.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gauntlet.models.generators.base import without_negative_weights
+from gauntlet.models.optimizers import RmsProp
+from gauntlet.stealing.base import Setting, Stealing
+
+#: Noise vectors per draw of the pool.
+DRAW = 1000
+
+
+class Pooled(Stealing):
+    """Base of the methods over a pool. Subclasses say what the generator descends.
+
+    Args:
+        pool: noise vectors, the paper's n.
+        factor: share of the pool that is balanced over classes before the rest is filled.
+        draws: most draws of 1000; some class may never appear.
+        balanced: False fills the whole pool with fresh noise, which costs no query.
+        positive_init: the generator begins without negative convolution weights.
+        warm_epochs: of the substitute's warm-up.
+        s_epochs, g_epochs: of the substitute and of the generator in a round.
+        batch: images per update.
+        lr_warm, lr_s, lr_g: RMSprop's rates.
+        decay_every, decay: the substitute's rate falls after so many rounds.
+        weight: lambda, of the generator's loss.
+        regenerate: False asks about the first images again and again, as in the released file, where the
+            substitute never sees the generator's updates.
+    """
+
+    def __init__(
+        self,
+        pool: int = 2000,
+        factor: float = 1.0,
+        draws: int = 20,
+        balanced: bool = True,
+        positive_init: bool = True,
+        warm_epochs: int = 10,
+        s_epochs: int = 4,
+        g_epochs: int = 1,
+        batch: int = 64,
+        lr_warm: float = 1e-3,
+        lr_s: float = 1e-3,
+        lr_g: float = 1e-4,
+        decay_every: int = 5,
+        decay: float = 0.7,
+        weight: float = 1.0,
+        regenerate: bool = True,
+    ):
+        self.pool, self.factor, self.most_draws, self.balanced = pool, factor, draws, balanced
+        self.positive_init, self.warm_epochs = positive_init, warm_epochs
+        self.s_epochs, self.g_epochs, self.batch = s_epochs, g_epochs, batch
+        self.lr_warm, self.lr_s, self.lr_g = lr_warm, lr_s, lr_g
+        self.decay_every, self.decay, self.weight, self.regenerate = decay_every, decay, weight, regenerate
+
+    def generator_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The scalar that the generator descends, of the substitute's ``logits`` (b, K) of its images and the
+        target's ``labels`` (b,) of them."""
+        raise NotImplementedError
+
+    def begin(self, setting: Setting) -> None:
+        super().begin(setting)
+        self.g = setting.generator().train()
+        if self.positive_init:
+            without_negative_weights(self.g)
+        self.s = setting.substitute.train()
+        self.warm = RmsProp([(list(self.s.parameters()), self.lr_warm)])
+        self.s_optimizer = RmsProp([(list(self.s.parameters()), self.lr_s)])
+        self.g_optimizer = RmsProp([(list(self.g.parameters()), self.lr_g)])
+        self.z: Tensor | None = None
+        self.images: Tensor | None = None  # of the latest labels
+        self.labels: Tensor | None = None
+        self.epoch = 0  # of the warm-up, then of all rounds: (s_epochs + g_epochs) per round
+        self.sums = {"substitute": [0.0, 0], "generator": [0.0, 0]}
+
+    def step(self) -> None:
+        if self.z is None:
+            self.z = self._fill()
+        elif self.epoch < self.warm_epochs:
+            if self.labels is None:
+                self._label()
+            self._teach(self.warm)
+            self.epoch += 1
+        else:
+            at = (self.epoch - self.warm_epochs) % (self.s_epochs + self.g_epochs)
+            if at == 0:
+                self._label()
+            if at < self.s_epochs:
+                self._teach(self.s_optimizer, self.decay ** (self.round // self.decay_every))
+            else:
+                self._follow()
+            self.epoch += 1
+
+    @property
+    def round(self) -> int:
+        """Rounds finished."""
+        return (self.epoch - self.warm_epochs) // (self.s_epochs + self.g_epochs)
+
+    def _fill(self) -> Tensor:
+        """The pool (n, latent): shuffled, and balanced as far as the draws go."""
+        oracle = self.setting.oracle
+        quota, kept = self.pool // oracle.classes, []
+        counts = torch.zeros(oracle.classes, dtype=torch.int64)
+        draws = self.most_draws if self.balanced else 0
+        while draws and sum(map(len, kept)) < self.factor * quota * oracle.classes:
+            draws -= 1
+            z = self.noise(DRAW)
+            labels = oracle(self._generate(z)).cpu()
+            for label in range(oracle.classes):
+                rows = (labels == label).nonzero()[: quota - int(counts[label]), 0]
+                counts[label] += len(rows)
+                kept.append(z[rows.to(z.device)])
+        if self.balanced and (absent := (counts == 0).nonzero()[:, 0].tolist()):
+            print(
+                f"the target took no image of a fresh generator for class {', '.join(map(str, absent))} in "
+                f"{self.most_draws} draws; the pool is filled with fresh noise",
+                file=sys.stderr,
+            )
+        z = torch.cat([*kept, self.noise(self.pool - sum(map(len, kept)))])
+        return z[torch.randperm(len(z), generator=self.draws).to(z.device)]
+
+    @torch.no_grad()
+    def _generate(self, z: Tensor) -> Tensor:
+        return torch.cat([self.g(part) for part in z.split(DRAW)])
+
+    def _label(self) -> None:
+        """Ask for the labels of what the generator makes of the pool."""
+        first = self.images is None
+        images = self._generate(self.z) if first or self.regenerate else self.images
+        self.labels = self.setting.oracle(images)
+        self.images = images
+
+    def _teach(self, optimizer: RmsProp, factor: float = 1.0) -> None:
+        """One epoch of the substitute."""
+        for rows in self.order(len(self.z), self.batch):
+            loss = F.cross_entropy(self.s(self.images[rows]), self.labels[rows])
+            optimizer.descend(loss, factor)
+            self._watch("substitute", loss)
+
+    def _follow(self) -> None:
+        """One epoch of the generator, with the substitute fixed but for BatchNorm's running statistics."""
+        for rows in self.order(len(self.z), self.batch):
+            logits = self.s(self.g(self.z[rows]))
+            loss = self.weight * self.generator_loss(logits, self.labels[rows])
+            self.g_optimizer.descend(loss)
+            self._watch("generator", loss)
+
+    def _watch(self, name: str, loss: Tensor) -> None:
+        self.sums[name][0] += float(loss.detach())
+        self.sums[name][1] += 1
+
+    def losses(self) -> dict[str, float]:
+        means = {name: total / count for name, (total, count) in self.sums.items() if count}
+        self.sums = {name: [0.0, 0] for name in self.sums}
+        return means
+
+    def state(self) -> dict[str, Any]:
+        return {
+            **super().state(),
+            "epoch": self.epoch,
+            "z": self.z,
+            "images": self.images,
+            "labels": self.labels,
+            "g": self.g.state_dict(),
+            "warm": self.warm.state_dict(),
+            "s_optimizer": self.s_optimizer.state_dict(),
+            "g_optimizer": self.g_optimizer.state_dict(),
+            "sums": self.sums,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        device = self.setting.device
+        self.epoch, self.sums = state["epoch"], state["sums"]
+        for name in ("z", "images", "labels"):
+            value = state[name]
+            setattr(self, name, None if value is None else value.to(device))
+        self.g.load_state_dict(state["g"])
+        for name in ("warm", "s_optimizer", "g_optimizer"):
+            getattr(self, name).load_state_dict(state[name])

@@ -1,0 +1,202 @@
+"""Thefts: what they learn, what they ask, and what becomes of a budget that ends or a run that is killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import toy_stealing
+from toy_stealing import SMALL, identity
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.provenance import read_sidecar
+from gauntlet.core.registry import names
+from gauntlet.data.subset import first, on_device
+from gauntlet.families.classifier.network import load, logits
+from gauntlet.families.stealing import evaluate, train
+
+PAYLOADS = ("model.safetensors", "progress.parquet", "answers.parquet")
+
+
+def steal(out, folder, target, *arguments, seeds=(0,), state=None, **changes):
+    train.run(identity(*arguments, **changes), list(seeds), out, state, "cpu", folder, target=target)
+    return {name: (out / name).read_bytes() for name in PAYLOADS}
+
+
+def test_every_method_is_tested():
+    assert set(SMALL) == set(names("stealing"))
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_every_query_is_counted_and_the_budget_is_kept(tmp_path, folder, target, method, capsys):
+    steal(tmp_path, folder, target, method)
+    progress, answers = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("progress", "answers"))
+    asked = progress["queries"].iloc[-1]
+    assert 2000 < asked <= 3000
+    assert answers["count"].sum() == asked
+    assert answers.groupby("queries")["count"].sum().cumsum().tolist() == progress["queries"].tolist()
+    assert progress["queries"].is_monotonic_increasing
+    assert "budget used up" in capsys.readouterr().err
+    assert read_sidecar(tmp_path / "progress.parquet")["cost"]["per_seed"]["queries"] == {"0": asked}
+
+
+def test_queries_of_the_pool_are_draws_and_rounds(tmp_path, folder, target):
+    """Two draws of 1000, the warm-up's 100, then 100 per round: the card's n * R + init, exactly."""
+    steal(tmp_path, folder, target, "mega", options={"factor": 1.0}, budget=2500)
+    rounds = pd.read_parquet(tmp_path / "progress.parquet")["queries"]
+    assert set(rounds) <= {2000, *range(2100, 2501, 100)} | {1000, *range(1100, 2501, 100)}
+    assert rounds.iloc[-1] == 2500
+
+
+def test_the_last_progress_is_the_substitutes_score(tmp_path, folder, digits, target):
+    steal(tmp_path, folder, target, "mega", seeds=(0, 1))
+    progress = pd.read_parquet(tmp_path / "progress.parquet")
+    for seed in (0, 1):
+        last = progress[progress.seed == seed].iloc[-1]
+        rows = first(digits.test, 20, seed, "test")
+        images = on_device(digits.test, rows, digits.peak, "cpu")
+        net, _ = load(tmp_path / "model.safetensors", seed, "net3conv", 1, 8, 10)
+        victim, _ = load(target, seed, "cnn2_bn", 1, 8, 10)
+        found, theirs = (logits(one, images.pixels).argmax(1) for one in (net, victim))
+        assert last["accuracy"] == pytest.approx((found == images.labels).double().mean().item())
+        assert last["agreement"] == pytest.approx((found == theirs).double().mean().item())
+
+
+def test_noise_teaches_a_substitute_of_small_images(tmp_path, folder, target):
+    """8x8 digits are so small that uniform noise is a strong query set: the harness can steal."""
+    steal(tmp_path, folder, target, "noise", options={"epochs": 10, "pool": 1500}, budget=15000)
+    assert pd.read_parquet(tmp_path / "progress.parquet")["accuracy"].iloc[-1] > 0.4
+
+
+def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(tmp_path, folder, target):
+    one = steal(tmp_path / "a", folder, target, "mega")
+    assert steal(tmp_path / "b", folder, target, "mega") == one
+    assert (
+        steal(tmp_path / "c", folder, target, "mega", seeds=(1,))["model.safetensors"]
+        != one["model.safetensors"]
+    )
+
+
+def test_a_killed_theft_goes_on_to_the_same_bytes(tmp_path, folder, target):
+    whole = steal(tmp_path / "whole", folder, target, "mega", seeds=(0, 1))
+    arguments = (folder, target, tmp_path / "killed", tmp_path / "state", "mega", 0, 1)
+    for seed in (0, 1):
+        killed = script(*arguments)
+        for line in killed.stdout:
+            if line.strip() == f"measured {seed} 2500":
+                killed.kill()
+                break
+        killed.communicate()
+        assert killed.returncode == -9
+        assert not (tmp_path / "killed" / "model.safetensors").exists()
+    last = script(*arguments)
+    out, err = last.communicate()
+    assert last.returncode == 0, err
+    assert err.count("resuming from") == 2
+    assert "imported torch._dynamo" not in out
+    for name in PAYLOADS:
+        assert (tmp_path / "killed" / name).read_bytes() == whole[name], name
+
+
+def script(*arguments):
+    command = [sys.executable, Path(toy_stealing.__file__), *arguments]
+    return subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_protections_reach_the_answers(tmp_path, folder, target):
+    plain = steal(tmp_path / "a", folder, target, "noise", access="probabilities")
+    prada = [{"oracle_defense": "prada", "options": {"delta": 0.9}}]
+    assert steal(tmp_path / "b", folder, target, "noise", access="probabilities", protections=prada) == plain
+
+
+def test_mode_collapse_is_reported(tmp_path, folder, target, capsys):
+    """A generator that makes one black image gets one answer."""
+    steal(
+        tmp_path, folder, target, "static_generator", options={"balanced": False}, activation="relu", latent=1
+    )
+    err = capsys.readouterr().err
+    answers = pd.read_parquet(tmp_path / "answers.parquet")
+    shares = answers.groupby("queries")["count"].agg(lambda counts: counts.max() / counts.sum())
+    collapsed = int((shares >= 0.9).sum())
+    assert err.count("MODE COLLAPSE") == collapsed
+    assert read_sidecar(tmp_path / "answers.parquet")["cost"]["per_seed"]["collapsed"] == {"0": collapsed}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"budget": 50}, "budget of 50 queries is not enough for the first step of 'mega'"),
+        ({"generator": "deconv"}, "images of 28 pixels; the target takes 8"),
+        ({"generator": "deconf"}, "did you mean 'deconv'"),
+        ({"options": {"poool": 3}}, "unexpected keyword"),
+        ({"options": {"lr_g": 1e30}}, "the generator diverged|substitute diverged"),
+        ({"protections": [{"oracle_defense": "top_k", "options": {"kk": 1}}]}, "'top_k'.*unexpected keyword"),
+    ],
+)
+def test_faults_are_named(tmp_path, folder, target, changes, problem):
+    with pytest.raises(GauntletError, match=problem):
+        steal(tmp_path, folder, target, "mega", **changes)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_an_absent_target_is_named(tmp_path, folder):
+    with pytest.raises(GauntletError, match="train the target first"):
+        steal(tmp_path, folder, tmp_path / "nothing", "mega")
+
+
+FGSM = {"classifier_attack": "fgsm", "options": {"eps": 0.3}}
+ATTACKS = {"fgsm": FGSM, "fgsm_targeted": {**FGSM, "targeted": True}}
+
+
+def test_transfer_counts_what_the_target_gets_right(tmp_path, folder, digits, target):
+    what = identity("noise", options={"epochs": 10}, budget=4000)
+    train.run(what, [0], tmp_path, None, "cpu", folder, target=target)
+    settings = {"attacks": ATTACKS, "goal": 3}
+    model, out = tmp_path / "model.safetensors", tmp_path / "attack"
+    evaluate.run(what, settings, [0], model, out, "cpu", folder, target=target)
+    predictions = pd.read_parquet(out / "predictions.parquet").set_index(["attack", "index"])
+    scores = pd.read_parquet(out / "scores.parquet").set_index(["attack", "metric"])["value"]
+    clean, theirs = predictions.loc["clean"], predictions.loc["target"]
+    assert scores["clean", "accuracy"] == pytest.approx((clean.predicted == clean.label).mean())
+    assert scores["clean", "target_accuracy"] == pytest.approx((theirs.predicted == theirs.label).mean())
+    assert scores["clean", "agreement"] == pytest.approx((clean.predicted == theirs.predicted).mean())
+    free = predictions.loc["fgsm"]
+    assert sorted(free.index) == sorted(theirs.index[theirs.predicted == theirs.label])
+    assert scores["fgsm", "success"] == pytest.approx((free.predicted != free.label).mean())
+    aimed = predictions.loc["fgsm_targeted"]
+    assert sorted(aimed.index) == sorted(theirs.index[theirs.predicted != 3])
+    assert scores["fgsm_targeted", "success"] == pytest.approx((aimed.predicted == 3).mean())
+    assert free["distance"].max() <= 0.3 * 8 + 1e-5
+    assert np.isfinite(predictions["confidence"]).all()
+
+
+def test_attacks_on_the_target_itself_are_the_upper_bound(tmp_path, folder, digits, target):
+    """A perfect substitute, the target itself: transfer is white-box."""
+    what = identity("mega")
+    perfect = {**what, "architecture": "cnn2_bn"}
+    settings = {
+        "attacks": {"pgd": {"classifier_attack": "pgd", "options": {"eps": 0.3, "step": 0.1, "steps": 8}}}
+    }
+    evaluate.run(perfect, settings, [0], target, tmp_path, "cpu", folder, target=target)
+    scores = pd.read_parquet(tmp_path / "scores.parquet").set_index(["attack", "metric"])["value"]
+    assert scores["clean", "agreement"] == 1
+    assert scores["clean", "relative_accuracy"] == 1
+    assert scores["pgd", "success"] > 0.8
+
+
+def test_no_gradient_reaches_the_target(tmp_path, folder, digits, target):
+    from gauntlet.core.config import parse
+
+    what = parse(train.Identity, identity("mega"), file="x")
+    theft = train.Theft(what, 0, digits, target, torch.device("cpu"))
+    images = torch.rand(3, 1, 8, 8, requires_grad=True)
+    assert not theft.oracle(images).requires_grad
+    held = [value for value in vars(theft.method).values() if isinstance(value, torch.nn.Module)]
+    shapes = {tuple(p.shape) for p in load(target, 0, "cnn2_bn", 1, 8, 10)[0].parameters()}
+    mine = {tuple(p.shape) for net in held for p in net.parameters()}
+    assert not any(len(shape) == 4 for shape in shapes & mine)
