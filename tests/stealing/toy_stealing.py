@@ -16,10 +16,17 @@ SMALL = {
     "static_generator": POOL,
     "competing_generator": POOL,
     "noise": {"pool": 200, "batch": 50, "epochs": 2},
+    "dast": {"batch": 50},
+    "dfme": {"batch": 20},
+    "maze": {"batch": 10, "directions": 3, "replays": 2, "memory": 300},
+    "tandem_gan": {"batch": 20},
+    "knockoff": {"pool": 200, "epochs": 2},
 }
+#: What a method needs its answers to hold, where labels do not do.
+ACCESS = {"dfme": "logits", "maze": "probabilities"}
 
 
-def identity(method, access="label", options=None, data=None, **recipe):
+def identity(method, access=None, options=None, data=None, **recipe):
     victim = {
         "classifier": "cnn2_bn",
         "data": {"per_class": 80},
@@ -30,7 +37,12 @@ def identity(method, access="label", options=None, data=None, **recipe):
         "dataset": "digits",
         "architecture": "net3conv",
         "data": {"target": victim, "test_per_class": 20, **(data or {})},
-        "method": {"stealing": method, "access": access, "options": {**SMALL[method], **(options or {})}},
+        "method": {
+            "stealing": method,
+            "access": access or ACCESS.get(method, "label"),
+            "natural": "digits" if method == "knockoff" else None,
+            "options": {**SMALL[method], **(options or {})},
+        },
         "train": {"budget": 3000, "generator": "upsample", "latent": 16, "measure_every": 500, **recipe},
     }
     parts = {

@@ -1,11 +1,18 @@
 # Model stealing: one job trains a cell's substitutes for a block of seeds, one job judges them.
 
 
+def natural(cell):
+    """The prepared dataset whose images the thief has, if any."""
+    name = cell.identity["method"]["natural"]
+    return prepared(name) if name else []
+
+
 # `identity` and `code` are what the weights depend on; a comment or a sibling method is not among them.
 rule stealing_train:
     input:
         lambda w: prepared(w.dataset),
         needed=lambda w: needed(cell_of("stealing", w), "train"),
+        natural=lambda w: natural(cell_of("stealing", w)),
     output:
         model="results/stealing/{dataset}/{architecture}/{model}/seeds-{block}/model.safetensors",
         progress="results/stealing/{dataset}/{architecture}/{model}/seeds-{block}/progress.parquet",

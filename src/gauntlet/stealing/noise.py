@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +30,8 @@ class NoiseQueries(Stealing):
         inverse_temperature: of the ``ising`` model.
     """
 
+    kept = ("optimizer",)
+
     def __init__(
         self,
         kind: Literal["uniform", "ising"] = "uniform",
@@ -47,7 +49,6 @@ class NoiseQueries(Stealing):
         super().begin(setting)
         self.s = setting.substitute.train()
         self.optimizer = RmsProp([(list(self.s.parameters()), self.lr)])
-        self.total, self.count = 0.0, 0
 
     def step(self) -> None:
         images = self.images(self.pool).to(self.setting.device)
@@ -56,7 +57,7 @@ class NoiseQueries(Stealing):
             for rows in self.order(len(images), self.batch):
                 loss = F.cross_entropy(self.s(images[rows]), labels[rows])
                 self.optimizer.descend(loss)
-                self.total, self.count = self.total + float(loss.detach()), self.count + 1
+                self.watch("substitute", loss)
 
     def images(self, count: int) -> Tensor:
         """(count, C, H, W) in [0, 1], on the CPU."""
@@ -75,17 +76,3 @@ class NoiseQueries(Stealing):
                 drawn = (torch.rand(spins.shape, generator=self.draws) < up).float() * 2 - 1
                 spins = torch.where(colour, drawn, spins)
         return (spins + 1) / 2
-
-    def losses(self) -> dict[str, float]:
-        mean = {"substitute": self.total / self.count} if self.count else {}
-        self.total, self.count = 0.0, 0
-        return mean
-
-    def state(self) -> dict[str, Any]:
-        optimizer = self.optimizer.state_dict()
-        return {**super().state(), "optimizer": optimizer, "total": self.total, "count": self.count}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.total, self.count = state["total"], state["count"]

@@ -13,7 +13,6 @@ Networks are in train mode throughout, so that BatchNorm uses the statistics of 
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +44,8 @@ class Pooled(Stealing):
         regenerate: False asks about the first images again and again, as in the released file, where the
             substitute never sees the generator's updates.
     """
+
+    kept = ("epoch", "z", "images", "labels", "g", "warm", "s_optimizer", "g_optimizer")
 
     def __init__(
         self,
@@ -89,7 +90,6 @@ class Pooled(Stealing):
         self.images: Tensor | None = None  # of the latest labels
         self.labels: Tensor | None = None
         self.epoch = 0  # of the warm-up, then of all rounds: (s_epochs + g_epochs) per round
-        self.sums = {"substitute": [0.0, 0], "generator": [0.0, 0]}
 
     def step(self) -> None:
         if self.z is None:
@@ -153,7 +153,7 @@ class Pooled(Stealing):
         for rows in self.order(len(self.z), self.batch):
             loss = F.cross_entropy(self.s(self.images[rows]), self.labels[rows])
             optimizer.descend(loss, factor)
-            self._watch("substitute", loss)
+            self.watch("substitute", loss)
 
     def _follow(self) -> None:
         """One epoch of the generator, with the substitute fixed but for BatchNorm's running statistics."""
@@ -161,38 +161,4 @@ class Pooled(Stealing):
             logits = self.s(self.g(self.z[rows]))
             loss = self.weight * self.generator_loss(logits, self.labels[rows])
             self.g_optimizer.descend(loss)
-            self._watch("generator", loss)
-
-    def _watch(self, name: str, loss: Tensor) -> None:
-        self.sums[name][0] += float(loss.detach())
-        self.sums[name][1] += 1
-
-    def losses(self) -> dict[str, float]:
-        means = {name: total / count for name, (total, count) in self.sums.items() if count}
-        self.sums = {name: [0.0, 0] for name in self.sums}
-        return means
-
-    def state(self) -> dict[str, Any]:
-        return {
-            **super().state(),
-            "epoch": self.epoch,
-            "z": self.z,
-            "images": self.images,
-            "labels": self.labels,
-            "g": self.g.state_dict(),
-            "warm": self.warm.state_dict(),
-            "s_optimizer": self.s_optimizer.state_dict(),
-            "g_optimizer": self.g_optimizer.state_dict(),
-            "sums": self.sums,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        device = self.setting.device
-        self.epoch, self.sums = state["epoch"], state["sums"]
-        for name in ("z", "images", "labels"):
-            value = state[name]
-            setattr(self, name, None if value is None else value.to(device))
-        self.g.load_state_dict(state["g"])
-        for name in ("warm", "s_optimizer", "g_optimizer"):
-            getattr(self, name).load_state_dict(state[name])
+            self.watch("generator", loss)

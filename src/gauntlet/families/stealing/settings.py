@@ -41,6 +41,9 @@ class Method(Strict):
     access: Literal["label", "probabilities", "logits"] = Field(
         "label", description="what an answer of the target holds"
     )
+    natural: str | None = Field(
+        None, description="a dataset whose training images the thief has, cut to the target's form"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="arguments of the method")
 
 

@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from gauntlet import data
 from gauntlet.blackbox.oracle import BudgetExhausted, Oracle
@@ -26,7 +29,7 @@ from gauntlet.families.classifier.network import load, logits
 from gauntlet.families.stealing.settings import TABLES, Data, Method, Protection, Train, train_methods
 from gauntlet.models import generators
 from gauntlet.models.classifiers import build
-from gauntlet.stealing.base import Setting, Stealing
+from gauntlet.stealing.base import Finished, Setting, Stealing
 
 #: A share of one class among the answers between two measurements that counts as mode collapse.
 COLLAPSED = 0.9
@@ -143,6 +146,7 @@ class Theft:
             latent=train.latent,
             seed=seed,
             device=device,
+            natural=natural_images(what.method.natural, self.oracle.shape, device),
         )
         self.method.begin(setting)
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES["train"]}
@@ -163,7 +167,7 @@ class Theft:
         while not self.finished:
             try:
                 self.method.step()
-            except BudgetExhausted as end:
+            except (BudgetExhausted, Finished) as end:
                 self.finished = True
                 self._end(end)
             last = self.rows["progress"][-1]["queries"] if self.rows["progress"] else 0
@@ -173,7 +177,7 @@ class Theft:
             resume.checkpoint(self.state)
         resume.save(self.state())
 
-    def _end(self, end: BudgetExhausted) -> None:
+    def _end(self, end: Exception) -> None:
         if not self.oracle.queries:
             raise GauntletError(
                 f"a budget of {self.what.train.budget} queries is not enough for the first step of "
@@ -181,7 +185,8 @@ class Theft:
                 key="train.budget",
                 remedy="raise it, or lower the method's pool or batch",
             )
-        print(f"seed {self.seed}: budget used up ({end}); what was learned is kept", file=sys.stderr)
+        why = "budget used up" if isinstance(end, BudgetExhausted) else "finished"
+        print(f"seed {self.seed}: {why} ({end}); what was learned is kept", file=sys.stderr)
 
     def measure(self) -> None:
         """The substitute on the test images, and the answers since the last measurement."""
@@ -241,6 +246,20 @@ class Theft:
         self.substitute.load_state_dict(state["substitute"])
         self.rows, self.answered = state["rows"], state["answered"]
         self.collapsed, self.finished = state["collapsed"], state["finished"]
+
+
+def natural_images(name: str | None, shape: tuple[int, ...], device: torch.device) -> Tensor | None:
+    """The training images of another dataset in the form (C, H, W): grey is their mean over the channels or
+    repeated for each, the size is changed bilinearly."""
+    if name is None:
+        return None
+    dataset = data.load(name)
+    pixels = on_device(dataset.train, np.arange(len(dataset.train)), dataset.peak, device).pixels
+    if pixels.shape[1] != shape[0]:
+        pixels = pixels.mean(1, keepdim=True).expand(-1, shape[0], -1, -1)
+    if pixels.shape[2:] != shape[1:]:
+        pixels = F.interpolate(pixels, shape[1:], mode="bilinear", antialias=True)
+    return pixels.contiguous()
 
 
 def make_method(method: Method) -> Stealing:
