@@ -17,6 +17,7 @@ rule stealing_train:
         model="results/stealing/{dataset}/{architecture}/{model}/seeds-{block}/model.safetensors",
         progress="results/stealing/{dataset}/{architecture}/{model}/seeds-{block}/progress.parquet",
         answers="results/stealing/{dataset}/{architecture}/{model}/seeds-{block}/answers.parquet",
+        samples="results/stealing/{dataset}/{architecture}/{model}/seeds-{block}/samples.parquet",
     log:
         "logs/stealing/{dataset}/{architecture}/{model}/seeds-{block}/train.log",
     benchmark:

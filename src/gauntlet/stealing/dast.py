@@ -73,6 +73,13 @@ class Dast(Stealing):
         if float(assigned.detach()) <= LEARNED:
             self.alpha = float(assigned.detach())
 
+    @torch.no_grad()
+    def queries(self, count):
+        classes = self.setting.oracle.classes
+        each = -(-count // classes)
+        x = self.g(self.noise(classes * each).view(classes, each, -1))
+        return x.view(classes, each, *x.shape[1:]).transpose(0, 1).flatten(0, 1)[:count]
+
     def distance(self, logits, answers):
         """The scalar d of the substitute's ``logits`` (b, K) from the target's ``answers``."""
         labels = answers if answers.dim() == 1 else answers.argmax(1)

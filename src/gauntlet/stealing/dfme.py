@@ -63,6 +63,10 @@ class Dfme(Stealing):
             self.s_optimizer.descend(loss, factor)
             self.watch("substitute", loss)
 
+    @torch.no_grad()
+    def queries(self, count: int) -> Tensor:
+        return self.g(self.noise(count))
+
     def _mislead(self, factor: float) -> None:
         """The generator ascends the disagreement."""
         before = self.g.outer(self.g.inner(self.noise(self.batch)))

@@ -57,3 +57,6 @@ class Knockoff(Stealing):
                 loss = F.cross_entropy(self.s(natural[self.asked[part]]), self.answers[part])
                 self.optimizer.descend(loss)
                 self.watch("substitute", loss)
+
+    def queries(self, count):
+        return self.setting.natural[self.asked[:count]]

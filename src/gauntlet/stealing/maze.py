@@ -73,6 +73,10 @@ class Maze(Stealing):
             rows = torch.randint(len(self.past), (self.batch,), generator=self.draws).to(x.device)
             self._learn(self.past[rows], self.answers[rows], factor)
 
+    @torch.no_grad()
+    def queries(self, count: int) -> Tensor:
+        return self.g(self.noise(count))
+
     def _mislead(self, factor: float) -> tuple[Tensor, Tensor]:
         """The generator ascends the divergence; returns its images and their answers."""
         before = self.g.outer(self.g.inner(self.noise(self.batch)))

@@ -59,6 +59,9 @@ class NoiseQueries(Stealing):
                 self.optimizer.descend(loss)
                 self.watch("substitute", loss)
 
+    def queries(self, count: int) -> Tensor:
+        return self.images(count)
+
     def images(self, count: int) -> Tensor:
         """(count, C, H, W) in [0, 1], on the CPU."""
         uniform = torch.rand(count, *self.setting.oracle.shape, generator=self.draws)

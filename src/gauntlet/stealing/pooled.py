@@ -109,6 +109,10 @@ class Pooled(Stealing):
                 self._follow()
             self.epoch += 1
 
+    @torch.no_grad()
+    def queries(self, count: int) -> Tensor:
+        return self.g(self.z[:count])
+
     @property
     def round(self) -> int:
         """Rounds finished."""

@@ -85,6 +85,10 @@ class TandemGan(Stealing):
             self.s_optimizer.descend(loss, factor)
             self.watch("substitute", loss)
 
+    @torch.no_grad()
+    def queries(self, count: int) -> Tensor:
+        return self.g(self.noise(count))
+
     def apart(self, logits: Tensor, answers: Tensor) -> Tensor:
         """(b,) how far the substitute is from the target's answers."""
         if self.labels:

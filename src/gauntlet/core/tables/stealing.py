@@ -1,4 +1,5 @@
-"""What stealing a model writes: the substitute by queries asked, and what the target answered."""
+"""What stealing a model writes: the substitute by queries asked, what the target answered, and some of the
+last queries as PNG images in base 64."""
 
 from __future__ import annotations
 
@@ -18,10 +19,17 @@ COLUMNS: dict[str, dict[str, str]] = {
         "label": "int64",
         "count": "int64",
     },
+    "samples": {
+        "seed": "int64",
+        "index": "int64",
+        "label": "int64",
+        "png": "str",
+    },
 }
 
 #: Columns that identify a row; the others are measured. Sorting goes by these.
 KEYS = {
     "progress": ["seed", "queries"],
     "answers": ["seed", "queries", "label"],
+    "samples": ["seed", "index"],
 }

@@ -10,7 +10,7 @@ from gauntlet.core.config import Strict
 from gauntlet.families.classifier import settings as victims
 
 #: Step -> the tables (``core.tables``) that its job writes.
-TABLES = {"train": ("progress", "answers"), "attack": ("scores", "predictions")}
+TABLES = {"train": ("progress", "answers", "samples"), "attack": ("scores", "predictions")}
 
 #: The registered kind of this family's networks: the substitutes.
 NETWORK = "classifier"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from gauntlet import data
@@ -33,6 +36,9 @@ from gauntlet.stealing.base import Finished, Setting, Stealing
 
 #: A share of one class among the answers between two measurements that counts as mode collapse.
 COLLAPSED = 0.9
+
+#: How many of the last queries are kept as images.
+SAMPLES = 20
 
 
 class Identity(Strict):
@@ -84,6 +90,7 @@ def run(
     def fit(seed: int, resume: Resume) -> Trained:
         theft = Theft(what, seed, dataset, Path(target), device)
         theft.fit(resume)
+        theft.keep_samples()
         facts = {"queries": theft.oracle.queries, "collapsed": theft.collapsed}
         return Trained(theft.substitute.state_dict(), theft.rows, facts)
 
@@ -117,7 +124,7 @@ class Theft:
         _, channels, size, _ = self.test.pixels.shape
         classes = len(dataset.class_names)
         victim, _ = load(target, seed, what.data.target.classifier, channels, size, classes, device)
-        self.victims = logits(victim, self.test.pixels).argmax(1)
+        self.victim, self.victims = victim, logits(victim, self.test.pixels).argmax(1)
         self.protections = [protection(entry) for entry in what.train.protections]
         self.oracle = Oracle(
             victim,
@@ -228,6 +235,16 @@ class Theft:
             file=sys.stderr,
         )
 
+    def keep_samples(self) -> None:
+        """Some of the last queries as images; their labels are the target's, which no thief has paid for."""
+        images = self.method.queries(SAMPLES)
+        if images is None:
+            return
+        labels = logits(self.victim, images.to(self.victims.device)).argmax(1).tolist()
+        for index, (image, label) in enumerate(zip(images.cpu(), labels, strict=True)):
+            row = {"seed": self.seed, "index": index, "label": label, "png": as_png(image)}
+            self.rows["samples"].append(row)
+
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
         return {
@@ -260,6 +277,14 @@ def natural_images(name: str | None, shape: tuple[int, ...], device: torch.devic
     if pixels.shape[2:] != shape[1:]:
         pixels = F.interpolate(pixels, shape[1:], mode="bilinear", antialias=True)
     return pixels.contiguous()
+
+
+def as_png(image: Tensor) -> str:
+    """(C, H, W), cut to [0, 1], as a PNG in base 64."""
+    pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def make_method(method: Method) -> Stealing:
