@@ -1,6 +1,8 @@
 """Thefts: what they learn, what they ask, and what becomes of a budget that ends or a run that is killed."""
 
+import base64
 import copy
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 import toy_stealing
+from PIL import Image
 from toy_stealing import SMALL, identity
 
 from gauntlet import data
@@ -60,6 +63,24 @@ def test_queries_of_the_pool_are_draws_and_rounds(tmp_path, folder, target):
     rounds = pd.read_parquet(tmp_path / "progress.parquet")["queries"]
     assert set(rounds) <= {2000, *range(2100, 2501, 100)} | {1000, *range(1100, 2501, 100)}
     assert rounds.iloc[-1] == 2500
+    assert read_sidecar(tmp_path / "progress.parquet")["cost"]["per_seed"]["uncounted"] == {"0": 0}
+
+
+def test_a_small_budget_is_not_spent_on_the_pool_alone(tmp_path, folder, target):
+    steal(tmp_path, folder, target, "mega", options={"draws": 20, "pool": 300}, budget=2500)
+    progress = pd.read_parquet(tmp_path / "progress.parquet")
+    assert progress["queries"].iloc[0] == 2000
+    assert progress["substitute_loss"].notna().iloc[-1]
+
+
+def test_some_of_the_last_queries_are_kept_as_images(tmp_path, folder, target):
+    for method in SMALL:
+        steal(tmp_path / method, folder, target, method)
+        samples = pd.read_parquet(tmp_path / method / "samples.parquet")
+        assert samples["index"].tolist() == list(range(20))
+        assert samples["label"].between(0, 9).all()
+        image = Image.open(io.BytesIO(base64.b64decode(samples["png"].iloc[0])))
+        assert image.size == (8, 8)
 
 
 def test_the_last_progress_is_the_substitutes_score(tmp_path, folder, digits, target):

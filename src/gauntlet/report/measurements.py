@@ -72,6 +72,22 @@ class Measurements:
         return self._table("clients")
 
     @cached_property
+    def predictions(self):
+        return self._table("predictions")
+
+    @cached_property
+    def progress(self):
+        return self._table("progress")
+
+    @cached_property
+    def answers(self):
+        return self._table("answers")
+
+    @cached_property
+    def samples(self):
+        return self._table("samples")
+
+    @cached_property
     def costs(self):
         """What jobs measured of their own cost per seed: DataFrame with ``CELL``, seed, metric, value.
 

@@ -123,7 +123,7 @@ class Ingest:
         self.client.set_tag(run, "gauntlet.complete", "yes")
 
     def _tags(self, trial: str, cell: trials.Cell) -> dict[str, str]:
-        train, attack = cell.sidecars["training"], cell.sidecars.get("scores", {})
+        train, attack = cell.training, cell.sidecars.get("scores", {})
         tags = {
             "gauntlet.trial": trial,
             "gauntlet.payload": cell.payload,
@@ -139,7 +139,7 @@ class Ingest:
 
     def _inputs(self, run: str, cell: trials.Cell) -> None:
         """MLflow's dataset of the run: the hash of the prepared files that the training read."""
-        if files := cell.sidecars["training"].get("inputs"):
+        if files := cell.training.get("inputs"):
             dataset = Dataset(
                 name=cell.spec["dataset"],
                 digest=digest_json(files, length=16),

@@ -35,6 +35,12 @@ class Cell:
     sidecars: dict[str, dict]
     payload: str
 
+    @property
+    def training(self) -> dict:
+        """The sidecar of what its training wrote."""
+        folder = Path(self.spec["steps"]["train"])
+        return next(self.sidecars[name] for name, file in self.files.items() if file.parent == folder)
+
     def tables(self) -> dict[str, Any]:
         """The tables as DataFrames, all seeds of the block."""
         return {name: read_parquet(file) for name, file in self.files.items()}
@@ -128,8 +134,18 @@ def accuracy(rounds) -> list[tuple[str, int, float]]:
     return [("test/accuracy", int(row.Index), float(row.correct / row.total)) for row in sums.itertuples()]
 
 
-#: Tables that are ingested, and the (metric, step, value) points that one seed's rows give.
-POINTS = {"training": curves, "scores": results, "rounds": accuracy}
+def theft(progress) -> list[tuple[str, int, float]]:
+    """(metric, queries, value) of one seed's substitute."""
+    return [
+        (f"test/{quantity}", int(row.queries), float(getattr(row, quantity)))
+        for row in progress.itertuples()
+        for quantity in ("accuracy", "agreement")
+    ]
+
+
+#: Tables that are ingested, and the (metric, step, value) points that one seed's rows give. Those of the
+#: training come first.
+POINTS = {"training": curves, "rounds": accuracy, "progress": theft, "scores": results}
 
 
 def metric_name(*parts: str) -> str:

@@ -13,7 +13,8 @@ SCALES = {
     "paper": "paper scale",
 }
 
-#: Metrics of the attack jobs. All but the last lie in [0, 1], and higher is better for the defender. A study
+#: Metrics of the attack jobs. All but the last lie in [0, 1]; of those of retrieval and clustering higher is
+#: better for the defender, of those of a theft (from ``accuracy`` on) for the attacker. A study
 #: adds those that it derives, in units of their own, under its key ``metrics``.
 METRICS = {
     "recall@1": "R@1",
@@ -24,6 +25,11 @@ METRICS = {
     "nmi": "NMI",
     "ami": "AMI",
     "f1": "F1",
+    "accuracy": "accuracy",
+    "target_accuracy": "target's accuracy",
+    "relative_accuracy": "accuracy relative to the target's",
+    "agreement": "agreement with the target",
+    "success": "attack success rate",
     "gradient_cosine": "cosine of input gradients",
 }
 
@@ -34,6 +40,14 @@ ATTACKS = {
     "centre": "centre",
     "margin": "margin",
     "joint_pair": "joint pair",
+    "fgsm": "FGSM",
+    "bim": "BIM",
+    "pgd": "PGD",
+    "mim": "MIM",
+    "cw": "C&W",
+    "fgsm_targeted": "FGSM, targeted",
+    "bim_targeted": "BIM, targeted",
+    "pgd_targeted": "PGD, targeted",
     "worst": "worst attack",
 }
 
@@ -59,6 +73,12 @@ ARCHITECTURES = {
     "cnn2_bn": "2-conv net",
     "cnn3": "3-conv net",
     "cnn6_bn": "6-conv net",
+    "lenet": "LeNet",
+    "net3conv": "3-conv net",
+    "net4conv": "4-conv net",
+    "vgg11_bn": "VGG-11",
+    "vgg16_bn": "VGG-16",
+    "resnet34": "ResNet-34",
     "all": "each with its network",
 }
 

@@ -102,6 +102,10 @@ class Stealing:
             else:
                 setattr(self, name, saved.to(self.setting.device) if isinstance(saved, Tensor) else saved)
 
+    def formula(self) -> int | None:
+        """The queries that the paper's formula counts for the work so far; None where it has none."""
+        return None
+
     def queries(self, count: int) -> Tensor | None:
         """(count, C, H, W) images as the method would ask about now; None where it has none left."""
         return None

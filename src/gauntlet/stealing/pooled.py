@@ -45,7 +45,7 @@ class Pooled(Stealing):
             substitute never sees the generator's updates.
     """
 
-    kept = ("epoch", "z", "images", "labels", "g", "warm", "s_optimizer", "g_optimizer")
+    kept = ("epoch", "drawn", "labelled", "z", "images", "labels", "g", "warm", "s_optimizer", "g_optimizer")
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Pooled(Stealing):
         self.z: Tensor | None = None
         self.images: Tensor | None = None  # of the latest labels
         self.labels: Tensor | None = None
+        self.drawn, self.labelled = 0, 0  # draws of the pool, and times that all of it was labelled
         self.epoch = 0  # of the warm-up, then of all rounds: (s_epochs + g_epochs) per round
 
     def step(self) -> None:
@@ -109,6 +110,10 @@ class Pooled(Stealing):
                 self._follow()
             self.epoch += 1
 
+    def formula(self) -> int:
+        """1000 per draw of the pool, and the whole pool for the warm-up and for every round."""
+        return DRAW * self.drawn + self.pool * self.labelled
+
     @torch.no_grad()
     def queries(self, count: int) -> Tensor:
         return self.g(self.z[:count])
@@ -125,7 +130,10 @@ class Pooled(Stealing):
         counts = torch.zeros(oracle.classes, dtype=torch.int64)
         draws = self.most_draws if self.balanced else 0
         while draws and sum(map(len, kept)) < self.factor * quota * oracle.classes:
+            if oracle.left < DRAW + self.pool:  # the pool itself has still to be asked about
+                break
             draws -= 1
+            self.drawn += 1
             z = self.noise(DRAW)
             labels = oracle(self._generate(z)).cpu()
             for label in range(oracle.classes):
@@ -135,7 +143,7 @@ class Pooled(Stealing):
         if self.balanced and (absent := (counts == 0).nonzero()[:, 0].tolist()):
             print(
                 f"the target took no image of a fresh generator for class {', '.join(map(str, absent))} in "
-                f"{self.most_draws} draws; the pool is filled with fresh noise",
+                f"{self.drawn} draws; the pool is filled with fresh noise",
                 file=sys.stderr,
             )
         z = torch.cat([*kept, self.noise(self.pool - sum(map(len, kept)))])
@@ -150,7 +158,7 @@ class Pooled(Stealing):
         first = self.images is None
         images = self._generate(self.z) if first or self.regenerate else self.images
         self.labels = self.setting.oracle(images)
-        self.images = images
+        self.images, self.labelled = images, self.labelled + 1
 
     def _teach(self, optimizer: RmsProp, factor: float = 1.0) -> None:
         """One epoch of the substitute."""

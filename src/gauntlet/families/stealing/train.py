@@ -92,6 +92,8 @@ def run(
         theft.fit(resume)
         theft.keep_samples()
         facts = {"queries": theft.oracle.queries, "collapsed": theft.collapsed}
+        if (formula := theft.method.formula()) is not None:
+            facts["uncounted"] = theft.oracle.queries - formula
         return Trained(theft.substitute.state_dict(), theft.rows, facts)
 
     train_block(

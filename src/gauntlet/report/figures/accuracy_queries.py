@@ -1,0 +1,119 @@
+"""Accuracy of the substitute against the queries that the target answered."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from gauntlet.core.registry import register
+from gauntlet.report import style
+from gauntlet.report.measurements import Measurements, where
+from gauntlet.report.study import Study
+from gauntlet.report.summary import blocks, choose, seeds_note
+from gauntlet.report.vocabulary import CELL
+
+LABELS = {"accuracy": "substitute's test accuracy", "agreement": "agreement with the target"}
+PAPER = "#777777"
+
+
+@register("figure", "accuracy_queries")
+def accuracy_queries(
+    measurements: Measurements,
+    study: Study,
+    *,
+    methods: list[str] | None = None,
+    quantities: list[str] = ("accuracy", "agreement"),
+    target: str = "target_accuracy",
+    paper: dict[str, dict] | None = None,
+    points: int = 60,
+):
+    """Medians over seeds, with the least and the greatest as a band: an unstable theft shows as a wide one.
+    A row of panels per block, a panel per quantity; the target's own accuracy is dotted.
+
+    Seeds are measured at slightly different numbers of queries: at each of ``points`` places a seed counts
+    with its latest measurement.
+
+    Args:
+        quantities: ``accuracy`` and ``agreement``.
+        target: the metric of the target's accuracy.
+        paper: dataset -> ``{label: ..., points: [[queries, accuracy], ...]}``, published: drawn as crosses.
+    """
+    import pandas as pd
+
+    progress = measurements.progress
+    progress = progress[progress["method"].isin(choose(study, progress, methods))]
+    if progress.empty:
+        return style.placeholder("No theft was measured.", scale=measurements.scale), progress
+    frame = pd.concat(
+        [_bands(progress, quantity, points).assign(quantity=quantity) for quantity in quantities],
+        ignore_index=True,
+    )
+    order, found = choose(study, frame, methods), blocks(frame)
+    published = {block: _within(frame, block, (paper or {}).get(block[0])) for block in found}
+    entries = len(order) + 1 + any(published.values())
+    width = style.SINGLE if len(quantities) == 1 else style.DOUBLE
+    per_row = 5 if width == style.DOUBLE else 2
+    figure, axes = style.grid(
+        len(found), len(quantities), width=width, height=2.1, legend=style.legend_room(entries, per_row)
+    )
+    for row, block in zip(axes, found, strict=True):
+        for axis, quantity in zip(row, quantities, strict=True):
+            lines = where(frame, block, quantity=quantity)
+            for method in order:
+                _band(axis, lines[lines["method"] == method], style.look(study, method))
+            if quantity == "accuracy":
+                bound = where(measurements.scores, block, metric=target)["value"]
+                if len(bound):
+                    axis.axhline(bound.median(), color=PAPER, linestyle=":", linewidth=1)
+                if theirs := published[block]:
+                    axis.plot(*zip(*theirs["points"], strict=True), "x", color=PAPER, markersize=4)
+            axis.set(xlabel="queries answered", ylabel=LABELS[quantity], ylim=(-0.02, 1.02))
+            axis.set_xlim(left=0)
+        style.block_title(row[0], study, block)
+    handles = [style.handle(study, method) for method in order]
+    handles.append(Line2D([], [], color=PAPER, linestyle=":"))
+    labels = [*(study.label(method) for method in order), "target"]
+    if shown := [theirs for theirs in published.values() if theirs]:
+        handles.append(Line2D([], [], color=PAPER, marker="x", linestyle=""))
+        labels.append(shown[0]["label"])
+    style.legend(figure, handles, labels, min(per_row, entries))
+    counts = frame[["seeds"]]
+    note = f"median, least and greatest of {seeds_note(counts)}"
+    return style.finish(figure, scale=measurements.scale, note=note), frame
+
+
+def _within(frame, block, paper: dict | None) -> dict | None:
+    """The published points among the queries that were asked here; None where only the start is."""
+    if paper is None:
+        return None
+    most = where(frame, block)["queries"].max()
+    points = [point for point in paper["points"] if point[0] <= most]
+    return {**paper, "points": points} if len(points) > 1 else None
+
+
+def _bands(progress, quantity: str, points: int):
+    """Per cell and place: median, least, greatest and number of seeds that were measured by then."""
+    import pandas as pd
+
+    found = []
+    for cell, trials in progress.groupby(CELL, sort=True):
+        places = np.linspace(trials["queries"].min(), trials["queries"].max(), points)
+        values = []
+        for _, one in trials.sort_values("queries").groupby("seed"):
+            at = np.searchsorted(one["queries"].to_numpy(), places, side="right") - 1
+            latest = one[quantity].to_numpy()[np.maximum(at, 0)]
+            values.append(np.where(at >= 0, latest, np.nan))
+        values = np.array(values)
+        some = np.isfinite(values).any(axis=0)
+        for place, column in zip(places[some], values[:, some].T, strict=True):
+            seen = column[np.isfinite(column)]
+            found.append((*cell, place, np.median(seen), seen.min(), seen.max(), len(seen)))
+    return pd.DataFrame(found, columns=[*CELL, "queries", "median", "least", "greatest", "seeds"])
+
+
+def _band(axis, line, look: style.Look) -> None:
+    dashes = (0, look.dashes) if look.dashes else "-"
+    axis.fill_between(
+        line["queries"], line["least"], line["greatest"], color=look.color, alpha=0.13, linewidth=0
+    )
+    axis.plot(line["queries"], line["median"], color=look.color, linestyle=dashes, linewidth=1)
