@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gauntlet.core.registry import names
 from gauntlet.families.federated.local import COPIES, Recipe, Sequential, Task, Together, Update, state_of
 from gauntlet.families.federated.settings import Train
 from gauntlet.families.federated.train import decayed
 from gauntlet.families.federated.world import Images
 from gauntlet.models.classifiers import build
+from gauntlet.plan import load_plan
 
 SHAPES = {"cnn2_bn": (1, 8), "cnn3": (1, 47), "cnn6_bn": (3, 8)}
 PLAIN = {"momentum": 0.0, "weight_decay": 0.0, "proximal": 0.0}
@@ -75,8 +75,11 @@ def assert_close(found, expected, **tolerance):
     assert found.loss == pytest.approx(expected.loss, rel=1e-6)
 
 
-def test_every_classifier_is_tested():
-    assert set(SHAPES) == set(names("classifier"))
+@pytest.mark.parametrize("scale", ["smoke", "mini", "desk", "paper"])
+def test_every_network_of_a_federated_study_is_tested(scale, request, monkeypatch):
+    monkeypatch.chdir(request.config.rootpath)
+    cells = load_plan(f"config/{scale}.yaml").cells()
+    assert {cell.architecture for cell in cells if cell.family == "federated"} <= set(SHAPES)
 
 
 @pytest.mark.parametrize("options", [PLAIN, FULL], ids=["plain", "full"])

@@ -63,6 +63,12 @@ def prepared(dataset):
     return f"{data_folder(dataset)}/dataset.json"
 
 
+def natural(cell):
+    """The prepared dataset whose images a thief has, if any."""
+    name = cell.identity["method"]["natural"]
+    return prepared(name) if name else []
+
+
 def measured(cell):
     """All tables that the jobs of a cell write."""
     return [str(path) for path in cell.measured().values()]

@@ -1,12 +1,6 @@
 # Model stealing: one job trains a cell's substitutes for a block of seeds, one job judges them.
 
 
-def natural(cell):
-    """The prepared dataset whose images the thief has, if any."""
-    name = cell.identity["method"]["natural"]
-    return prepared(name) if name else []
-
-
 # `identity` and `code` are what the weights depend on; a comment or a sibling method is not among them.
 rule stealing_train:
     input:
