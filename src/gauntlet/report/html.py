@@ -17,6 +17,7 @@ from gauntlet.report.figures import DPI
 from gauntlet.report.measurements import Measurements, read
 from gauntlet.report.study import Study, load
 from gauntlet.report.tables import make
+from gauntlet.report.tables.layout import Table
 from gauntlet.report.tables.render import EMPTY
 from gauntlet.report.vocabulary import BLOCK, scale_label
 
@@ -71,6 +72,10 @@ def build(sources: Iterable[Source], out: str | Path) -> Path:
 
 def _study(source: Source, out: Path) -> dict[str, Any]:
     study, measurements = load(source.study_file), read(source.folder)
+
+    def tables(of: Measurements) -> list[Table]:
+        return [make(study, name, of, file=source.study_file) for name in study.tables]
+
     return {
         "key": study.study,
         "declared": study,
@@ -81,7 +86,17 @@ def _study(source: Source, out: Path) -> dict[str, Any]:
         "claims": judge_study(source.study_file, source.folder)["claims"],
         "references": [judge_study(source.study_file, folder) for folder in _references(source)],
         "figures": [_figure(study, name, measurements, source, out) for name in study.figures],
-        "tables": [make(study, name, measurements, file=source.study_file) for name in study.tables],
+        "tables": tables(measurements),
+        "published_tables": [
+            {
+                "scale": other.scale,
+                "scale_label": scale_label(other.scale),
+                # What a published run did not measure is left out.
+                "tables": [table for table in tables(other) if table.blocks],
+            }
+            for other in map(read, _references(source))
+            if other.scale != measurements.scale
+        ],
         "sanity": sections.sanity(study, measurements),
         "holes": [
             {
