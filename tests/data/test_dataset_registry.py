@@ -11,8 +11,8 @@ from gauntlet.data import registry
 from gauntlet.data.sources import folder
 
 CONTENT = yaml.safe_load(registry.REGISTRY.read_text())
-NAMES = ["cifar10", "digits", "fashion-mnist", "mnist", "mnist-5k", "stl10"]
-UNPINNED = {"mnist", "stl10"}  # nobody has prepared them yet, for want of the published files
+NAMES = ["cifar10", "digits", "fashion-mnist", "mnist", "mnist-5k", "stl10", "svhn"]
+UNPINNED = {"mnist", "stl10", "svhn"}  # nobody has prepared them yet, for want of the published files
 
 
 def test_what_it_holds():

@@ -59,6 +59,7 @@ DATASETS = {
     "mnist-5k": "MNIST (5,000)",
     "cifar10": "CIFAR-10",
     "stl10": "STL-10",
+    "svhn": "SVHN",
     "glyphs": "glyphs",
     "cub200": "CUB-200-2011",
     "cars196": "CARS196",

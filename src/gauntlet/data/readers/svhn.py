@@ -1,0 +1,67 @@
+"""The cropped digits of SVHN (ufldl.stanford.edu/housenumbers), in MATLAB's format 5.
+
+``X`` is (height, width, channels, n), ``y`` (n, 1) with 10 for the digit 0. Only these two are read, and only
+after their headers have been seen to be arrays of numbers of the right shape.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.registry import register
+from gauntlet.data.registry import Entry
+
+SPLITS = ("train", "test")
+#: Element types that the labels may have; images are uint8.
+NUMBERS = {"uint8", "int16", "int32", "double", "single"}
+
+
+@register("reader", "svhn")
+def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
+    """Images uint8 (n, C, H, W) and labels (n,) from 0 on, the digits themselves.
+
+    Raises:
+        GauntletError: not such a file, or arrays of other shapes or types.
+    """
+    arrays = {}
+    for split in SPLITS:
+        found = _arrays(files[split], split, entry)
+        arrays[f"{split}_images"] = found["X"].transpose(3, 2, 0, 1)
+        labels = found["y"].reshape(-1)
+        arrays[f"{split}_labels"] = np.where(labels == 10, 0, labels).astype(np.int16)
+        if not np.isin(labels, np.arange(1, 11)).all():
+            raise GauntletError("labels outside 1 to 10", file=files[split], key="y", remedy="fetch it again")
+    return arrays
+
+
+def _arrays(path: Path, split: str, entry: Entry) -> dict[str, np.ndarray]:
+    from scipy.io import loadmat, whosmat
+
+    channels, height, width = entry.shape
+    count = sum(entry.per_class(split))
+    wanted = {"X": ((height, width, channels, count), {"uint8"}), "y": ((count, 1), NUMBERS)}
+    try:
+        headers = {name: (shape, kind) for name, shape, kind in whosmat(path)}
+        for name, (shape, kinds) in wanted.items():
+            if name not in headers:
+                raise GauntletError(f"it has no {name}", file=path, remedy="fetch the file again")
+            found, kind = headers[name]
+            if found != shape or kind not in kinds:
+                raise GauntletError(
+                    f"{name} is {kind} {found}, not {' or '.join(sorted(kinds))} {shape}",
+                    file=path,
+                    key=name,
+                    remedy="fetch the file again",
+                )
+        return loadmat(path, variable_names=list(wanted))
+    except GauntletError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the reader raise
+        raise GauntletError(
+            f"not a MATLAB file of format 5 ({type(error).__name__}: {error})",
+            file=path,
+            remedy="fetch the file again",
+        ) from error
