@@ -27,6 +27,7 @@ from gauntlet.core.seeds import torch_generator
 from gauntlet.core.tables import attacks, predictions
 from gauntlet.data.dataset import Dataset
 from gauntlet.data.subset import Images, first, on_device
+from gauntlet.families import tables
 from gauntlet.families.classifier import checks
 from gauntlet.families.classifier.attack import make_attack, per_class, perturb
 from gauntlet.families.classifier.network import load, logits
@@ -148,22 +149,10 @@ class Trial:
         return hit
 
     def predict(self, name: str, rows: np.ndarray, images: Images, outputs: Tensor, found: Tensor) -> None:
-        """A row for every image; ``distance`` is L2, in pixels of range 1."""
-        confidence, predicted = (outputs.double() / self.temperature).softmax(1).max(1)
-        distance = (found - images.pixels).flatten(1).norm(dim=1)
-        columns = (images.labels, predicted, confidence, distance)
-        self.rows["predictions"] += [
-            {
-                "seed": self.seed,
-                "attack": name,
-                "index": int(self.index[row]),
-                "label": label,
-                "predicted": guess,
-                "confidence": sure,
-                "distance": far,
-            }
-            for row, label, guess, sure, far in zip(rows, *(c.tolist() for c in columns), strict=True)
-        ]
+        logits = outputs.double() / self.temperature
+        self.rows["predictions"] += tables.predictions(
+            self.seed, name, self.index[rows], images.labels, logits, images.pixels, found
+        )
 
     def sanity(self, name: str, entry: Evaluation, attack: Attack) -> None:
         if not checks.applies(attack):
@@ -176,18 +165,7 @@ class Trial:
             print(f"seed {self.seed} {name} FAILS {', '.join(failed)}", file=sys.stderr)
 
     def score(self, scores: dict[str, float], attack: str, eps=0.0, steps=0, fraction=0.0) -> None:
+        budget = {"eps": eps, "steps": steps, "fraction": fraction}
         self.rows["scores"] += [
-            {
-                "seed": self.seed,
-                "suite": "main",
-                "attack": attack,
-                "eps": float(eps),
-                "steps": int(steps),
-                "fraction": float(fraction),
-                "view": "ensemble",
-                "detail": "",
-                "metric": metric,
-                "value": value,
-            }
-            for metric, value in scores.items()
+            tables.score(self.seed, attack, metric, value, **budget) for metric, value in scores.items()
         ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gauntlet.families import tables
 from gauntlet.families.dml import checks, projection, sweeps
 from gauntlet.families.dml.settings import TABLES
 from gauntlet.families.dml.target import Target, retrieval_scores
@@ -126,21 +127,17 @@ class Trial:
         ]
 
     def add(self, scores, suite, attack, eps, steps, fraction, view="ensemble", detail="") -> None:
-        for metric, value in scores.items():
-            self.rows["scores"].append(
-                {
-                    "seed": self.seed,
-                    "suite": suite,
-                    "attack": attack,
-                    "eps": float(eps),
-                    "steps": steps,
-                    "fraction": float(fraction),
-                    "view": view,
-                    "detail": detail,
-                    "metric": metric,
-                    "value": value,
-                }
-            )
+        where = {
+            "suite": suite,
+            "eps": eps,
+            "steps": steps,
+            "fraction": fraction,
+            "view": view,
+            "detail": detail,
+        }
+        self.rows["scores"] += [
+            tables.score(self.seed, attack, metric, value, **where) for metric, value in scores.items()
+        ]
 
 
 class Outcome:

@@ -31,6 +31,7 @@ from gauntlet.core.seeds import torch_generator
 from gauntlet.core.tables import attacks, predictions
 from gauntlet.data.dataset import Dataset
 from gauntlet.data.subset import Images, first, on_device
+from gauntlet.families import tables
 from gauntlet.families.classifier.attack import make_attack, per_class, perturb
 from gauntlet.families.classifier.network import load, logits
 from gauntlet.families.stealing.settings import TABLES, Data, Evaluate, evaluate_methods
@@ -163,37 +164,10 @@ class Trial:
         print(f"seed {self.seed} {name} success {success:.4f} of {len(rows)}", file=sys.stderr)
 
     def predict(self, name: str, rows: Tensor, outputs: Tensor, found: Tensor | None = None) -> None:
-        """A row for every image; ``distance`` is L2, in pixels of range 1."""
-        confidence, predicted = outputs.double().softmax(1).max(1)
-        clean = self.images.pixels[rows]
-        distance = ((clean if found is None else found) - clean).flatten(1).norm(dim=1)
+        labels, clean = self.images.labels[rows], self.images.pixels[rows]
         index = self.index[np.asarray(rows.cpu())]
-        columns = (self.images.labels[rows], predicted, confidence, distance)
-        self.rows["predictions"] += [
-            {
-                "seed": self.seed,
-                "attack": name,
-                "index": int(image),
-                "label": label,
-                "predicted": guess,
-                "confidence": sure,
-                "distance": far,
-            }
-            for image, label, guess, sure, far in zip(index, *(c.tolist() for c in columns), strict=True)
-        ]
+        self.rows["predictions"] += tables.predictions(self.seed, name, index, labels, outputs, clean, found)
 
     def score(self, attack: str, metric: str, value: float, eps=0.0, steps=0, fraction=0.0) -> None:
-        self.rows["scores"].append(
-            {
-                "seed": self.seed,
-                "suite": "main",
-                "attack": attack,
-                "eps": float(eps),
-                "steps": int(steps),
-                "fraction": float(fraction),
-                "view": "ensemble",
-                "detail": "",
-                "metric": metric,
-                "value": value,
-            }
-        )
+        budget = {"eps": eps, "steps": steps, "fraction": fraction}
+        self.rows["scores"].append(tables.score(self.seed, attack, metric, value, **budget))
