@@ -73,10 +73,13 @@ def test_a_small_budget_is_not_spent_on_the_pool_alone(tmp_path, folder, target)
     assert progress["substitute_loss"].notna().iloc[-1]
 
 
-def test_some_of_the_last_queries_are_kept_as_images(tmp_path, folder, target):
+def test_some_of_the_last_queries_are_kept_as_images(digits, target):
     for method in SMALL:
-        steal(tmp_path / method, folder, target, method)
-        samples = pd.read_parquet(tmp_path / method / "samples.parquet")
+        found = theft(digits, target, method, None)
+        for _ in range(2):
+            found.method.step()
+        found.keep_samples()
+        samples = pd.DataFrame(found.rows["samples"])
         assert samples["index"].tolist() == list(range(20))
         assert samples["label"].between(0, 9).all()
         image = Image.open(io.BytesIO(base64.b64decode(samples["png"].iloc[0])))
@@ -99,8 +102,8 @@ def test_the_last_progress_is_the_substitutes_score(tmp_path, folder, digits, ta
 
 def test_noise_teaches_a_substitute_of_small_images(tmp_path, folder, target):
     """8x8 digits are so small that uniform noise is a strong query set: the harness can steal."""
-    steal(tmp_path, folder, target, "noise", options={"epochs": 10, "pool": 1500}, budget=15000)
-    assert pd.read_parquet(tmp_path / "progress.parquet")["accuracy"].iloc[-1] > 0.4
+    steal(tmp_path, folder, target, "noise", options={"epochs": 10, "pool": 1500}, budget=9000)
+    assert pd.read_parquet(tmp_path / "progress.parquet")["accuracy"].iloc[-1] > 0.3
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(tmp_path, folder, target):
