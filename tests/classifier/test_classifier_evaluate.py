@@ -102,6 +102,14 @@ def test_masked_gradients_fail_their_suite():
     assert {"gradient", "unbounded", "transfer"} <= failed
 
 
+def test_the_suite_knows_the_defaults_of_an_attack():
+    generator = torch.Generator().manual_seed(0)
+    images = Images(torch.rand(8, 1, 4, 4, generator=generator), torch.arange(8) % 4)
+    entry = Evaluation(classifier_attack="apgd", options={"eps": 0.2})  # 100 steps by default
+    found = checks.run(checks.means(images), images, entry, 5, 0)
+    assert {check.check for check in found} >= {"gradient", "more_steps"}
+
+
 def test_the_first_images_of_each_class_are_taken():
     labels = torch.tensor([2, 0, 2, 1, 2, 0, 1])
     assert per_class(labels, 2).tolist() == [0, 1, 2, 3, 5, 6]

@@ -65,8 +65,8 @@ def prepared(dataset):
 
 def natural(cell):
     """The prepared dataset whose images a thief has, if any."""
-    name = cell.identity["method"]["natural"]
-    return prepared(name) if name else []
+    name = cell.identity["method"].get("natural")
+    return [prepared(name)] if name else []
 
 
 def measured(cell):
@@ -95,7 +95,7 @@ def any_of(kind):
 
 
 DATASETS = sorted({cell.dataset for cell in CELLS.values()})
-PREPARED = [prepared(name) for name in DATASETS]
+PREPARED = sorted({*map(prepared, DATASETS), *(path for cell in CELLS.values() for path in natural(cell))})
 TRAINED = [str(cell.weights) for cell in TRAINS.values()]
 MEASURED = [path for cell in CELLS.values() for path in measured(cell)]
 STUDIES = list(PLAN.studies)

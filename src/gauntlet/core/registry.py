@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gauntlet.core.errors import GauntletError, did_you_mean
 
@@ -97,6 +97,19 @@ def resolve(kind: str, name: str):
             file=path,
             remedy=f'add @register("{kind}", "{name}") to its class or function',
         ) from None
+
+
+def create(kind: str, name: str, options: dict[str, Any], *, key: str = "method.options"):
+    """The registered class called ``name``, made with ``options``.
+
+    Raises:
+        GauntletError: there is no such method, or it does not take these options; names ``key``.
+    """
+    method = resolve(kind, name)
+    try:
+        return method(**options)
+    except TypeError as error:
+        raise GauntletError(f"{kind} {name!r}: {error}", key=key, remedy="see its docstring") from error
 
 
 def options(kind: str, name: str) -> dict[str, tuple[str, bool]]:

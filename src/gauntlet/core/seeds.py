@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -20,6 +22,16 @@ def stream(seed: int, *names: str | int) -> np.random.SeedSequence:
 def numpy_generator(seed: int, *names: str | int) -> np.random.Generator:
     """A NumPy generator on the named stream."""
     return np.random.default_rng(stream(seed, *names))
+
+
+@contextmanager
+def seeded(seed: int, *names: str | int) -> Iterator[None]:
+    """torch's global generator is on the named stream inside, and where it was afterwards."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_generator(seed, *names).initial_seed())
+        yield
 
 
 def torch_generator(seed: int, *names: str | int):

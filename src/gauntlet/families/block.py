@@ -6,15 +6,29 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from gauntlet.core.config import Strict
 from gauntlet.core.devices import describe
 from gauntlet.core.files import write_rows
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.resume import Resume
 from gauntlet.families import weights
+
+D, M, T = TypeVar("D"), TypeVar("M"), TypeVar("T")
+
+
+class Identity(Strict, Generic[D, M, T]):
+    """What determines a trained cell, apart from its seeds, with a family's own data, method and recipe."""
+
+    family: str
+    dataset: str
+    architecture: str
+    data: D
+    method: M
+    train: T
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,12 @@ def drawn(study: Study, entry: FigureEntry, measurements: Measurements, csv: Pat
 
     frame = pd.read_csv(csv)
     parts = []
-    if "seeds" in frame.columns:
+    if "half_width" in frame.columns:
         parts.append(f"Mean and 95% t interval over {seeds_note(frame)}.")
+    elif "median" in frame.columns:
+        parts.append(f"Median, least and greatest of {seeds_note(frame)}.")
+    elif "seeds" in frame.columns:
+        parts.append(f"Mean over {seeds_note(frame)}.")
     elif "seed" in frame.columns and len(frame):
         parts.append(f"Seed {', '.join(str(seed) for seed in sorted(frame['seed'].unique()))}.")
     expected = entry.options.get("methods") or list(study.methods_at(measurements.scale))

@@ -106,7 +106,7 @@ class Stealing:
         """The queries that the paper's formula counts for the work so far; None where it has none."""
         return None
 
-    def queries(self, count: int) -> Tensor | None:
+    def samples(self, count: int) -> Tensor | None:
         """(count, C, H, W) images as the method would ask about now; None where it has none left."""
         return None
 

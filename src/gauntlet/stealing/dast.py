@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
-from gauntlet.core.seeds import torch_generator
+from gauntlet.core.seeds import seeded
 from gauntlet.models.generators.branching import Branching
 from gauntlet.models.optimizers import Adam
 from gauntlet.stealing.base import Setting, Stealing
@@ -50,8 +50,7 @@ class Dast(Stealing):
                 remedy="raise it",
             )
         channels, size, _ = oracle.shape
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_generator(setting.seed, "init", "generator").initial_seed())
+        with seeded(setting.seed, "init", "generator"):
             self.g = Branching(channels, size, setting.latent, oracle.classes).to(setting.device).train()
         self.s = setting.substitute.train()
         self.s_optimizer = Adam([(list(self.s.parameters()), self.lr_s)], betas=(0.5, 0.999))
@@ -74,7 +73,7 @@ class Dast(Stealing):
             self.alpha = float(assigned.detach())
 
     @torch.no_grad()
-    def queries(self, count):
+    def samples(self, count):
         classes = self.setting.oracle.classes
         each = -(-count // classes)
         x = self.g(self.noise(classes * each).view(classes, each, -1))

@@ -64,7 +64,7 @@ class Dfme(Stealing):
             self.watch("substitute", loss)
 
     @torch.no_grad()
-    def queries(self, count: int) -> Tensor:
+    def samples(self, count: int) -> Tensor:
         return self.g(self.noise(count))
 
     def _mislead(self, factor: float) -> None:

@@ -58,5 +58,5 @@ class Knockoff(Stealing):
                 self.optimizer.descend(loss)
                 self.watch("substitute", loss)
 
-    def queries(self, count):
+    def samples(self, count):
         return self.setting.natural[self.asked[:count]]

@@ -74,7 +74,7 @@ class Maze(Stealing):
             self._learn(self.past[rows], self.answers[rows], factor)
 
     @torch.no_grad()
-    def queries(self, count: int) -> Tensor:
+    def samples(self, count: int) -> Tensor:
         return self.g(self.noise(count))
 
     def _mislead(self, factor: float) -> tuple[Tensor, Tensor]:

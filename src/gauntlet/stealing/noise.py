@@ -59,7 +59,7 @@ class NoiseQueries(Stealing):
                 self.optimizer.descend(loss)
                 self.watch("substitute", loss)
 
-    def queries(self, count: int) -> Tensor:
+    def samples(self, count: int) -> Tensor:
         return self.images(count)
 
     def images(self, count: int) -> Tensor:

@@ -115,7 +115,7 @@ class Pooled(Stealing):
         return DRAW * self.drawn + self.pool * self.labelled
 
     @torch.no_grad()
-    def queries(self, count: int) -> Tensor:
+    def samples(self, count: int) -> Tensor:
         return self.g(self.z[:count])
 
     @property

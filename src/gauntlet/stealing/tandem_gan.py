@@ -86,7 +86,7 @@ class TandemGan(Stealing):
             self.watch("substitute", loss)
 
     @torch.no_grad()
-    def queries(self, count: int) -> Tensor:
+    def samples(self, count: int) -> Tensor:
         return self.g(self.noise(count))
 
     def apart(self, logits: Tensor, answers: Tensor) -> Tensor:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.classifiers.base import Attack, Logits
-from gauntlet.core.errors import GauntletError
-from gauntlet.core.registry import resolve
+from gauntlet.core.registry import create
 from gauntlet.data.subset import Images
 from gauntlet.families.classifier.network import BATCH
 from gauntlet.families.classifier.settings import Evaluation
@@ -17,14 +16,8 @@ from gauntlet.families.classifier.settings import Evaluation
 
 def make_attack(entry: Evaluation, **changed: Any) -> Attack:
     """The attack with its options. Raises GauntletError for an unknown attack or option."""
-    try:
-        return resolve("classifier_attack", entry.classifier_attack)(**{**entry.options, **changed})
-    except TypeError as error:
-        raise GauntletError(
-            f"classifier_attack {entry.classifier_attack!r}: {error}",
-            key="evaluate.attacks",
-            remedy="see its docstring",
-        ) from error
+    options = {**entry.options, **changed}
+    return create("classifier_attack", entry.classifier_attack, options, key="evaluate.attacks")
 
 
 def perturb(attack: Attack, net: Logits, images: Images, generator: torch.Generator, **kind) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import torch
 from torch import Tensor, nn
 
@@ -16,13 +14,10 @@ from gauntlet.families.classifier.attack import make_attack, perturb
 from gauntlet.families.classifier.settings import Evaluation
 from gauntlet.metrics import sanity
 
-#: The options that the suite varies.
-VARIED = {"eps", "steps"}
-
 
 def applies(attack: Attack) -> bool:
     """Whether the attack is iterated under an L-inf budget."""
-    return set(inspect.signature(type(attack)).parameters) >= VARIED
+    return hasattr(attack, "eps") and hasattr(attack, "steps")
 
 
 def run(net: nn.Module, images: Images, entry: Evaluation, more_steps: int, seed: int) -> list[sanity.Check]:
@@ -35,9 +30,8 @@ def run(net: nn.Module, images: Images, entry: Evaluation, more_steps: int, seed
         more_steps: of the longer attack.
         seed: of the trial.
     """
-    options, labels = entry.options, images.labels
-    eps, steps = options["eps"], options["steps"]
-    accepted = set(inspect.signature(type(make_attack(entry))).parameters)
+    attack, labels = make_attack(entry), images.labels
+    eps, steps = attack.eps, attack.steps
 
     def score(radius: float, length: int, kind: sanity.Kind) -> dict[str, float]:
         generator = torch_generator(seed, "sanity", kind)
@@ -45,10 +39,10 @@ def run(net: nn.Module, images: Images, entry: Evaluation, more_steps: int, seed
             found = random_start(images.pixels, radius, generator)
         else:
             changed = {"eps": radius, "steps": length}
-            if "step" in accepted:
+            if hasattr(attack, "step"):
                 # The attack of any budget and length covers the same multiple of its budget.
-                changed["step"] = min(radius, options["step"] * (radius / eps) * (steps / length))
-            if radius == 1 and "start_eps" in accepted:
+                changed["step"] = min(radius, attack.step * (radius / eps) * (steps / length))
+            if radius == 1 and hasattr(attack, "start_eps"):
                 changed["start_eps"] = eps
             maker = means(images) if kind == "transfer" else net
             found = perturb(make_attack(entry, **changed), maker, images, generator)

@@ -119,8 +119,8 @@ class Trial:
             attack = make_attack(entry)
             generator = torch_generator(self.seed, "attack", name)
             found = perturb(attack, self.net, images, generator)
-            hit = self.record(name, entry, rows, images, found)
-            if eps := entry.options.get("eps"):  # attacks of one budget; one without a budget always wins
+            hit = self.record(name, attack, rows, images, found)
+            if eps := getattr(attack, "eps", None):  # attacks of one budget; one without a budget always wins
                 robust[eps] = robust.get(eps, clean[rows].argmax(1) == images.labels) & hit
             self.sanity(name, entry, attack)
         for eps, left in robust.items():
@@ -137,14 +137,14 @@ class Trial:
         self.predict("clean", np.arange(len(labels)), self.images, found, self.images.pixels)
         print(f"seed {self.seed} clean accuracy {scores['accuracy']:.4f}", file=sys.stderr)
 
-    def record(self, name: str, entry: Evaluation, rows: Tensor, images: Images, found: Tensor) -> Tensor:
+    def record(self, name: str, attack: Attack, rows: Tensor, images: Images, found: Tensor) -> Tensor:
         """Keep what an attack did; returns (n,) which images withstood it."""
         outputs = logits(self.net, found)
         hit = outputs.argmax(1) == images.labels
         self.predict(name, rows.cpu().numpy(), images, outputs, found)
         accuracy = float(hit.double().mean())
-        options = entry.options
-        self.score({"accuracy": accuracy}, name, options.get("eps", 0.0), options.get("steps", 0), 1.0)
+        budget = (getattr(attack, "eps", 0.0), getattr(attack, "steps", 0), 1.0)
+        self.score({"accuracy": accuracy}, name, *budget)
         print(f"seed {self.seed} {name} accuracy {accuracy:.4f}", file=sys.stderr)
         return hit
 

@@ -12,18 +12,19 @@ import torch
 from torch import Tensor
 
 from gauntlet import data
-from gauntlet.core.config import Strict, parse
+from gauntlet.core.config import parse
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import Recorder
-from gauntlet.core.registry import resolve
+from gauntlet.core.registry import create
 from gauntlet.core.resume import Resume
-from gauntlet.core.seeds import torch_generator
+from gauntlet.core.seeds import seeded, torch_generator
 from gauntlet.core.tables.training import COLUMNS
 from gauntlet.data.augment import augment
 from gauntlet.data.dataset import Dataset
 from gauntlet.data.subset import held_out_and_rest, on_device
-from gauntlet.defenses.classifiers.base import Defense, Model
+from gauntlet.defenses.classifiers.base import Model
+from gauntlet.families import block
 from gauntlet.families.block import Trained, train_block
 from gauntlet.families.classifier.network import logits
 from gauntlet.families.classifier.settings import TABLES, Data, Method, Train, train_methods
@@ -31,16 +32,8 @@ from gauntlet.metrics.calibration import temperature
 from gauntlet.models import normalised, optimizers
 from gauntlet.models.classifiers import build
 
-
-class Identity(Strict):
-    """What determines a trained cell, apart from its seeds."""
-
-    family: str
-    dataset: str
-    architecture: str
-    data: Data
-    method: Method
-    train: Train
+#: What determines a trained cell, apart from its seeds.
+Identity = block.Identity[Data, Method, Train]
 
 
 def run(
@@ -107,7 +100,7 @@ class Training:
         kept, rows = held_out_and_rest(dataset.train, what.data.held_out, what.data.per_class, seed)
         self.images = on_device(dataset.train, rows, dataset.peak, device)
         self.held_out = on_device(dataset.train, kept, dataset.peak, device)
-        self.defense = make_defense(what.method)
+        self.defense = create("classifier_defense", what.method.classifier_defense, what.method.options)
         self.model = Model(self._network(len(dataset.class_names)), torch_generator(seed, "attack"))
         train = what.train
         groups = [(list(self.model.net.parameters()), train.lr)]
@@ -119,8 +112,7 @@ class Training:
 
     def _network(self, classes: int):
         _, channels, size, _ = self.images.pixels.shape
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_generator(self.seed, "init").initial_seed())
+        with seeded(self.seed, "init"):
             net = build(self.what.architecture, channels, size, classes)
         if self.what.train.normalise:
             net = normalised.of_images(net, self.images.pixels.cpu())
@@ -213,15 +205,3 @@ def factor(train: Train, done: float) -> float:
     if train.schedule == "steps":
         return train.decay ** sum(done >= share for share in train.decay_at)
     return 1.0
-
-
-def make_defense(method: Method) -> Defense:
-    """The defense with its options. Raises GauntletError for an unknown defense or option."""
-    try:
-        return resolve("classifier_defense", method.classifier_defense)(**method.options)
-    except TypeError as error:
-        raise GauntletError(
-            f"classifier_defense {method.classifier_defense!r}: {error}",
-            key="method.options",
-            remedy="see its docstring",
-        ) from error

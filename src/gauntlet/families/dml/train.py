@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 
 from gauntlet import data
-from gauntlet.core.config import Strict, parse
+from gauntlet.core.config import parse
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import Recorder
-from gauntlet.core.registry import resolve
+from gauntlet.core.registry import create
 from gauntlet.core.resume import Resume
-from gauntlet.core.seeds import torch_generator
+from gauntlet.core.seeds import seeded, torch_generator
 from gauntlet.core.tables.training import COLUMNS
 from gauntlet.defenses.base import Batch, Defense, Member, Setting
+from gauntlet.families import block
 from gauntlet.families.block import Trained, train_block
 from gauntlet.families.dml import checkpoints, samplers
 from gauntlet.families.dml.settings import TABLES, Data, Method, Train, train_methods
@@ -28,16 +29,8 @@ from gauntlet.families.dml.split import ClassSplit, class_split
 from gauntlet.models import build
 from gauntlet.models.optimizers import Adam
 
-
-class Identity(Strict):
-    """What determines a trained cell, apart from its seeds."""
-
-    family: str
-    dataset: str
-    architecture: str
-    data: Data
-    method: Method
-    train: Train
+#: What determines a trained cell, apart from its seeds.
+Identity = block.Identity[Data, Method, Train]
 
 
 def run(
@@ -126,8 +119,7 @@ class Training:
     def _member(self, index: int) -> Member:
         _, channels, size, _ = self.device_images.shape
         embedding = self.what.train.embedding
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_generator(self.seed, "init", index).initial_seed())
+        with seeded(self.seed, "init", index):
             net = build(self.what.architecture, channels, size, embedding)
             proxies = torch.empty(len(self.split.train_classes), embedding)
             torch.nn.init.kaiming_normal_(proxies, mode="fan_out")
@@ -264,12 +256,7 @@ def make_defense(what: Identity, seed: int, labels: Tensor, classes: int) -> Def
         GauntletError: unknown defense or option.
     """
     train = what.train
-    try:
-        defense = resolve("defense", what.method.defense)(**what.method.options)
-    except TypeError as error:
-        raise GauntletError(
-            f"defense {what.method.defense!r}: {error}", key="method.options", remedy="see its docstring"
-        ) from error
+    defense = create("defense", what.method.defense, what.method.options)
     defense.begin(
         Setting(
             labels=labels,

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from gauntlet import data
-from gauntlet.core.config import Strict, parse
+from gauntlet.core.config import parse
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import Recorder
-from gauntlet.core.registry import resolve
+from gauntlet.core.registry import create, resolve
 from gauntlet.core.resume import Resume
-from gauntlet.core.seeds import numpy_generator, torch_generator
+from gauntlet.core.seeds import numpy_generator, seeded, torch_generator
 from gauntlet.core.tables import federated, training
+from gauntlet.families import block
 from gauntlet.families.block import Trained, train_block
 from gauntlet.families.federated import world
 from gauntlet.families.federated.contributions import contributions, mean
@@ -32,15 +33,8 @@ COLUMNS = {**training.COLUMNS, **federated.COLUMNS}
 NAN = float("nan")
 
 
-class Identity(Strict):
-    """What determines a trained cell, apart from its seeds."""
-
-    family: str
-    dataset: str
-    architecture: str
-    data: Data
-    method: Method
-    train: Train
+#: What determines a trained cell, apart from its seeds.
+Identity = block.Identity[Data, Method, Train]
 
 
 def run(
@@ -127,8 +121,7 @@ class Simulation:
 
     def _net(self) -> torch.nn.Module:
         _, channels, size, _ = self.world.train.pixels.shape
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_generator(self.seed, "init").initial_seed())
+        with seeded(self.seed, "init"):
             net = build(self.what.architecture, channels, size, self.classes)
         return net.to(self.world.train.pixels.device)
 
@@ -371,12 +364,7 @@ def make_selection(what: Identity, federation: world.World) -> Selection:
         GauntletError: unknown method or option, or one that the federation does not allow.
     """
     method = what.method
-    try:
-        selection = resolve("selection", method.selection)(**method.options)
-    except TypeError as error:
-        raise GauntletError(
-            f"selection {method.selection!r}: {error}", key="method.options", remedy="see its docstring"
-        ) from error
+    selection = create("selection", method.selection, method.options)
     if selection.needs and not what.train.learn:
         raise GauntletError(
             f"selection {method.selection!r} needs trained models", key="train.learn", remedy="set it to true"

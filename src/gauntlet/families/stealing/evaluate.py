@@ -147,9 +147,10 @@ class Trial:
         if not len(rows):
             print(f"seed {self.seed} {name}: no image counts, so its success is undefined", file=sys.stderr)
             return
+        attack = make_attack(entry)
         aims = torch.full_like(labels, goal) if entry.targeted else labels
         found = perturb(
-            make_attack(entry),
+            attack,
             self.substitute,
             Images(self.images.pixels[rows], aims),
             torch_generator(self.seed, "attack", name),
@@ -158,8 +159,7 @@ class Trial:
         outputs = logits(self.target, found)
         hit = outputs.argmax(1) == goal if entry.targeted else outputs.argmax(1) != labels
         success = float(hit.double().mean())
-        options = entry.options
-        self.score(name, "success", success, options.get("eps", 0.0), options.get("steps", 0), 1.0)
+        self.score(name, "success", success, getattr(attack, "eps", 0.0), getattr(attack, "steps", 0), 1.0)
         self.predict(name, rows, outputs, found)
         print(f"seed {self.seed} {name} success {success:.4f} of {len(rows)}", file=sys.stderr)
 

@@ -16,23 +16,24 @@ from torch import Tensor
 
 from gauntlet import data
 from gauntlet.blackbox.oracle import BudgetExhausted, Oracle
-from gauntlet.core.config import Strict, parse
+from gauntlet.core.config import parse
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256_file
 from gauntlet.core.provenance import Recorder
-from gauntlet.core.registry import resolve
+from gauntlet.core.registry import create
 from gauntlet.core.resume import Resume
-from gauntlet.core.seeds import torch_generator
+from gauntlet.core.seeds import seeded
 from gauntlet.core.tables.stealing import COLUMNS
 from gauntlet.data.dataset import Dataset
 from gauntlet.data.subset import first, on_device
+from gauntlet.families import block
 from gauntlet.families.block import Trained, train_block
 from gauntlet.families.classifier.network import load, logits
-from gauntlet.families.stealing.settings import TABLES, Data, Method, Protection, Train, train_methods
+from gauntlet.families.stealing.settings import TABLES, Data, Method, Train, train_methods
 from gauntlet.models import generators
 from gauntlet.models.classifiers import build
-from gauntlet.stealing.base import Finished, Setting, Stealing
+from gauntlet.stealing.base import Finished, Setting
 
 #: A share of one class among the answers between two measurements that counts as mode collapse.
 COLLAPSED = 0.9
@@ -41,15 +42,8 @@ COLLAPSED = 0.9
 SAMPLES = 20
 
 
-class Identity(Strict):
-    """What determines a trained cell, apart from its seeds."""
-
-    family: str
-    dataset: str
-    architecture: str
-    data: Data
-    method: Method
-    train: Train
+#: What determines a trained cell, apart from its seeds.
+Identity = block.Identity[Data, Method, Train]
 
 
 def run(
@@ -127,7 +121,6 @@ class Theft:
         classes = len(dataset.class_names)
         victim, _ = load(target, seed, what.data.target.classifier, channels, size, classes, device)
         self.victim, self.victims = victim, logits(victim, self.test.pixels).argmax(1)
-        self.protections = [protection(entry) for entry in what.train.protections]
         self.oracle = Oracle(
             victim,
             access=what.method.access,
@@ -135,7 +128,10 @@ class Theft:
             shape=(channels, size, size),
             budget=what.train.budget,
             clip=what.train.clip,
-            defenses=self.protections,
+            defenses=[
+                create("oracle_defense", entry.oracle_defense, entry.options, key="train.protections")
+                for entry in what.train.protections
+            ],
         )
         self.substitute = self._seeded(
             "substitute", lambda: build(what.architecture, channels, size, classes)
@@ -147,7 +143,7 @@ class Theft:
             made = generators.build(train.generator, channels, size, train.latent, train.activation)
             return made.to(device)
 
-        self.method = make_method(what.method)
+        self.method = create("stealing", what.method.stealing, what.method.options)
         setting = Setting(
             oracle=self.oracle,
             substitute=self.substitute,
@@ -165,8 +161,7 @@ class Theft:
 
     def _seeded(self, name: str, make):
         """What ``make`` initialises, from the stream ``init`` and a name."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_generator(self.seed, "init", name).initial_seed())
+        with seeded(self.seed, "init", name):
             return make()
 
     def fit(self, resume: Resume) -> None:
@@ -239,7 +234,7 @@ class Theft:
 
     def keep_samples(self) -> None:
         """Some of the last queries as images; their labels are the target's, which no thief has paid for."""
-        images = self.method.queries(SAMPLES)
+        images = self.method.samples(SAMPLES)
         if images is None:
             return
         labels = logits(self.victim, images.to(self.victims.device)).argmax(1).tolist()
@@ -287,25 +282,3 @@ def as_png(image: Tensor) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def make_method(method: Method) -> Stealing:
-    """The method with its options. Raises GauntletError for an unknown method or option."""
-    try:
-        return resolve("stealing", method.stealing)(**method.options)
-    except TypeError as error:
-        raise GauntletError(
-            f"stealing {method.stealing!r}: {error}", key="method.options", remedy="see its docstring"
-        ) from error
-
-
-def protection(entry: Protection):
-    """The oracle's defense with its options. Raises GauntletError for an unknown defense or option."""
-    try:
-        return resolve("oracle_defense", entry.oracle_defense)(**entry.options)
-    except TypeError as error:
-        raise GauntletError(
-            f"oracle_defense {entry.oracle_defense!r}: {error}",
-            key="train.protections",
-            remedy="see its docstring",
-        ) from error

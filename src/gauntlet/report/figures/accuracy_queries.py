@@ -77,8 +77,7 @@ def accuracy_queries(
         handles.append(Line2D([], [], color=PAPER, marker="x", linestyle=""))
         labels.append(shown[0]["label"])
     style.legend(figure, handles, labels, min(per_row, entries))
-    counts = frame[["seeds"]]
-    note = f"median, least and greatest of {seeds_note(counts)}"
+    note = f"median, least and greatest of {seeds_note(frame)}"
     return style.finish(figure, scale=measurements.scale, note=note), frame
 
 

@@ -8,7 +8,7 @@ from gauntlet.core.registry import register
 from gauntlet.report import style
 from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
-from gauntlet.report.summary import blocks, choose
+from gauntlet.report.summary import blocks, choose, seeds_note
 from gauntlet.report.vocabulary import CELL
 
 
@@ -18,8 +18,6 @@ def answer_shares(
 ):
     """A map per method: queries across, classes up, the share of each class in the answers since the last
     measurement, mean over the seeds that have that measurement. A single bright line is mode collapse."""
-    import pandas as pd
-
     answers = measurements.answers
     answers = answers[answers["method"].isin(choose(study, answers, methods))]
     if answers.empty:
@@ -56,5 +54,5 @@ def answer_shares(
     bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
     bar.set_label("share of the answers")
     bar.outline.set_visible(False)
-    note = "mean over seeds"
-    return style.finish(figure, scale=measurements.scale, note=note), pd.DataFrame(frame)
+    note = f"mean over {seeds_note(frame)}"
+    return style.finish(figure, scale=measurements.scale, note=note), frame

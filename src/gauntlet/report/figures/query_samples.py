@@ -43,9 +43,7 @@ def query_samples(
             axis.set_title(str(one.label), fontsize=6, pad=1.5)
         name = study.label(method)
         label = f"{name}\n{study.block_label(*block)}" if several else name
-        row[0].text(
-            -0.15, 0.5, label, transform=row[0].transAxes, ha="right", va="center", fontsize=6, rotation=0
-        )
+        row[0].text(-0.15, 0.5, label, transform=row[0].transAxes, ha="right", va="center", fontsize=6)
     import pandas as pd
 
     note = "the last queries of the first seed, cut to [0, 1]; above: the class that the target gives"
