@@ -38,6 +38,9 @@ class Grid(Strict):
         None, description="keys of the study's methods; absent: all of this scale"
     )
     seeds: list[Block] | None = Field(None, description="overrides the scale's seeds")
+    options: dict[str, dict[str, Any]] = Field(
+        {}, description="method -> options that are others here than in the study, such as sizes"
+    )
     data: dict[str, Any] = {}
     train: dict[str, Any] = {}
     evaluate: dict[str, Any] = {}
@@ -223,32 +226,47 @@ def _grid_cells(
     kind = settings.NETWORK
     for position, architecture in enumerate(grid.architectures):
         _known(architecture, _names(kind), kind, file, f"{key}.architectures.{position}")
-    parsed = {
-        part: parse(getattr(settings, part.title()), getattr(grid, part), file=file, key=f"{key}.{part}")
-        for part in ("data", "train", "evaluate")
-    }
-    evaluate = parsed["evaluate"].model_dump(mode="json")
-    _check_named(evaluate, file, f"{key}.evaluate")
-    for kind, name in settings.evaluate_methods(
-        {"architecture": grid.architectures[0], "method": {}}, evaluate
-    ):
+    parts: dict[str, Any] = {}
+    for part in ("data", "train", "evaluate"):
+        shape = getattr(settings, part.title())
+        parts[part] = parse(shape, getattr(grid, part), file=file, key=f"{key}.{part}").model_dump(
+            mode="json"
+        )
+        _check_named(parts[part], file, f"{key}.{part}")
+    data, train, evaluate = parts.values()
+    sample = {"architecture": grid.architectures[0], "method": {}, "data": data}
+    for kind, name in settings.evaluate_methods(sample, evaluate):
         _known(name, _names(kind), kind, file, f"{key}.evaluate")
     methods = study.methods_at(scale.scale) if grid.methods is None else grid.methods
+    for label in grid.options:
+        _known(label, methods, "method of this grid", file, f"{key}.options")
     for label in methods:
         _known(label, declared, "method", file, f"{key}.methods")
+        method = _with_options(
+            settings, declared[label], grid.options.get(label, {}), file, f"{key}.options.{label}"
+        )
         for architecture in grid.architectures:
             identity = {
                 "family": study.family,
                 "dataset": grid.dataset,
                 "architecture": architecture,
-                "data": parsed["data"].model_dump(mode="json"),
-                "method": declared[label],
-                "train": parsed["train"].model_dump(mode="json"),
+                "data": data,
+                "method": method,
+                "train": train,
             }
-            _check_names(identity, STUDIES / f"{study.study}.yaml", label, file, key)
             for block in grid.seeds or scale.seeds:
                 cell = Cell(study.family, grid.dataset, architecture, block, identity, evaluate)
                 yield Entry(label, grid.setting, cell)
+
+
+def _with_options(
+    settings: Any, method: dict[str, Any], options: dict[str, Any], file: str | Path, key: str
+) -> dict[str, Any]:
+    """The study's method with a grid's own ``options`` in place of the study's."""
+    merged = {**method["options"], **options}
+    kind, name = settings.method_kind(method)
+    check_options(kind, name, merged, file=file, key=key)
+    return {**method, "options": merged}
 
 
 def _once(cells: list[Entry], file: str | Path, key: str) -> None:
@@ -276,14 +294,10 @@ def _methods(study: Study) -> dict[str, dict[str, Any]]:
         kind, name = settings.method_kind(methods[label])
         _known(name, _names(kind), kind, file, f"{key}.{kind}")
         check_options(kind, name, methods[label]["options"], file=file, key=f"{key}.options")
+        _check_named(methods[label], file, key)
+        if natural := methods[label].get("natural"):
+            _known(natural, _datasets(), "dataset", file, f"{key}.natural")
     return methods
-
-
-def _check_names(identity: dict[str, Any], study: Path, label: str, file: str | Path, grid: str) -> None:
-    """Every registered method that a training names exists, and the options beside its name are its own."""
-    _check_named(identity["method"], study, f"methods.{label}")
-    for part in ("data", "train"):
-        _check_named(identity[part], file, f"{grid}.{part}")
 
 
 def _check_named(value: Any, file: str | Path, key: str) -> None:

@@ -80,6 +80,11 @@ class Stealing:
         """
         raise NotImplementedError
 
+    @property
+    def settled(self) -> bool:
+        """Whether the substitute has learned what was asked: measurements wait for it."""
+        return True
+
     def losses(self) -> dict[str, float]:
         """Means of what was watched since the last call: ``substitute``, ``generator``."""
         means = {name: total / count for name, (total, count) in self._sums.items()}

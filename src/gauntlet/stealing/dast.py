@@ -28,15 +28,22 @@ class Dast(Stealing):
         beta: weight of the squared error of probabilities.
         alpha: weight of the assigned classes, until they are learned.
         lr_s, lr_g: Adam's rates (beta1 0.5).
+        width: of the generator's branches.
     """
 
     kept = ("g", "s_optimizer", "g_optimizer", "alpha")
 
     def __init__(
-        self, batch: int = 500, beta: float = 0.0, alpha: float = 0.2, lr_s: float = 1e-4, lr_g: float = 1e-4
+        self,
+        batch: int = 500,
+        beta: float = 0.0,
+        alpha: float = 0.2,
+        lr_s: float = 1e-4,
+        lr_g: float = 1e-4,
+        width: int = 64,
     ):
         self.batch, self.beta, self.alpha = batch, beta, alpha
-        self.lr_s, self.lr_g = lr_s, lr_g
+        self.lr_s, self.lr_g, self.width = lr_s, lr_g, width
         self.access = ("probabilities",) if beta else ("label", "probabilities")
 
     def begin(self, setting: Setting) -> None:
@@ -51,7 +58,8 @@ class Dast(Stealing):
             )
         channels, size, _ = oracle.shape
         with seeded(setting.seed, "init", "generator"):
-            self.g = Branching(channels, size, setting.latent, oracle.classes).to(setting.device).train()
+            self.g = Branching(channels, size, setting.latent, oracle.classes, self.width)
+        self.g.to(setting.device, memory_format=torch.channels_last).train()
         self.s = setting.substitute.train()
         self.s_optimizer = Adam([(list(self.s.parameters()), self.lr_s)], betas=(0.5, 0.999))
         self.g_optimizer = Adam([(list(self.g.parameters()), self.lr_g)], betas=(0.5, 0.999))

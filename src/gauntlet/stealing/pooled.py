@@ -101,10 +101,9 @@ class Pooled(Stealing):
             self._teach(self.warm)
             self.epoch += 1
         else:
-            at = (self.epoch - self.warm_epochs) % (self.s_epochs + self.g_epochs)
-            if at == 0:
+            if self._epoch_of_round == 0:
                 self._label()
-            if at < self.s_epochs:
+            if self._epoch_of_round < self.s_epochs:
                 self._teach(self.s_optimizer, self.decay ** (self.round // self.decay_every))
             else:
                 self._follow()
@@ -119,9 +118,18 @@ class Pooled(Stealing):
         return self.g(self.z[:count])
 
     @property
+    def settled(self) -> bool:
+        """After the pool, the warm-up, and every round."""
+        return self.epoch == 0 or (self.epoch >= self.warm_epochs and self._epoch_of_round == 0)
+
+    @property
     def round(self) -> int:
         """Rounds finished."""
         return (self.epoch - self.warm_epochs) // (self.s_epochs + self.g_epochs)
+
+    @property
+    def _epoch_of_round(self) -> int:
+        return (self.epoch - self.warm_epochs) % (self.s_epochs + self.g_epochs)
 
     def _fill(self) -> Tensor:
         """The pool (n, latent): shuffled, and balanced as far as the draws go."""

@@ -54,4 +54,4 @@ def load(
             file=path,
             remedy="train the model again",
         ) from error
-    return net.to(device).eval().requires_grad_(False), temperature
+    return net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False), temperature

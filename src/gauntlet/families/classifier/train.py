@@ -116,7 +116,7 @@ class Training:
             net = build(self.what.architecture, channels, size, classes)
         if self.what.train.normalise:
             net = normalised.of_images(net, self.images.pixels.cpu())
-        return net.to(self.device).train()
+        return net.to(self.device, memory_format=torch.channels_last).train()
 
     def fit(self, resume: Resume) -> None:
         """Train to the end, from the saved state if there is one; saves the finished state."""

@@ -108,7 +108,11 @@ def evaluate_methods(identity: dict[str, Any], evaluate: dict[str, Any]) -> tupl
     """The registered methods (kind, name) that an attack job uses."""
     attacks = {entry["classifier_attack"] for entry in evaluate["attacks"].values()}
     named = (("classifier_attack", name) for name in sorted(attacks))
-    return (("classifier", identity["architecture"]), *named)
+    networks = {
+        ("classifier", identity["architecture"]),
+        ("classifier", identity["data"]["target"]["classifier"]),
+    }
+    return (*sorted(networks), *named)
 
 
 def needs(identity: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

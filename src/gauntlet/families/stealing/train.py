@@ -136,12 +136,12 @@ class Theft:
         self.substitute = self._seeded(
             "substitute", lambda: build(what.architecture, channels, size, classes)
         )
-        self.substitute.to(device)
+        self.substitute.to(device, memory_format=torch.channels_last)
         train = what.train
 
         def generator():
             made = generators.build(train.generator, channels, size, train.latent, train.activation)
-            return made.to(device)
+            return made.to(device, memory_format=torch.channels_last)
 
         self.method = create("stealing", what.method.stealing, what.method.options)
         setting = Setting(
@@ -176,7 +176,8 @@ class Theft:
                 self._end(end)
             last = self.rows["progress"][-1]["queries"] if self.rows["progress"] else 0
             new = self.oracle.queries - last
-            if new >= self.what.train.measure_every or (self.finished and new):
+            due = new >= self.what.train.measure_every and self.method.settled
+            if due or (self.finished and new):
                 self.measure()
             resume.checkpoint(self.state)
         resume.save(self.state())

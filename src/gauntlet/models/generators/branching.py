@@ -9,21 +9,22 @@ from gauntlet.core.errors import GauntletError
 
 
 class Branching(nn.Module):
-    """Each class's noise goes through its own transposed convolution to 64 maps of a quarter of the size;
-    then for all twice: nearest upsampling by 2 and a 3x3 convolution (64, then 32) with BatchNorm and ReLU;
-    a 3x3 convolution and the sigmoid.
+    """Each class's noise goes through its own transposed convolution to ``width`` maps of a quarter of the
+    size; then for all twice: nearest upsampling by 2 and a 3x3 convolution, to ``width`` maps and then to
+    half as many, with BatchNorm and ReLU; a 3x3 convolution and the sigmoid.
 
     Args:
         channels: of the images.
         size: a multiple of 4.
         latent: length of a noise vector.
         classes: how many branches.
+        width: maps of a branch, even.
 
     Raises:
         GauntletError: another size.
     """
 
-    def __init__(self, channels: int, size: int, latent: int, classes: int):
+    def __init__(self, channels: int, size: int, latent: int, classes: int, width: int = 64):
         super().__init__()
         if size % 4:
             raise GauntletError(
@@ -32,19 +33,19 @@ class Branching(nn.Module):
                 remedy="choose another method for this dataset",
             )
         self.branches = nn.ModuleList(
-            nn.Sequential(nn.ConvTranspose2d(latent, 64, size // 4), nn.BatchNorm2d(64), nn.ReLU())
+            nn.Sequential(nn.ConvTranspose2d(latent, width, size // 4), nn.BatchNorm2d(width), nn.ReLU())
             for _ in range(classes)
         )
         self.trunk = nn.Sequential(
             nn.Upsample(scale_factor=2),
-            nn.Conv2d(64, 64, 3, padding=1),
-            nn.BatchNorm2d(64),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.Upsample(scale_factor=2),
-            nn.Conv2d(64, 32, 3, padding=1),
-            nn.BatchNorm2d(32),
+            nn.Conv2d(width, width // 2, 3, padding=1),
+            nn.BatchNorm2d(width // 2),
             nn.ReLU(),
-            nn.Conv2d(32, channels, 3, padding=1),
+            nn.Conv2d(width // 2, channels, 3, padding=1),
             nn.Sigmoid(),
         )
 

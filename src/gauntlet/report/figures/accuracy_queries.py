@@ -112,7 +112,7 @@ def _bands(progress, quantity: str, points: int):
 
 def _band(axis, line, look: style.Look) -> None:
     dashes = (0, look.dashes) if look.dashes else "-"
-    axis.fill_between(
-        line["queries"], line["least"], line["greatest"], color=look.color, alpha=0.13, linewidth=0
-    )
-    axis.plot(line["queries"], line["median"], color=look.color, linestyle=dashes, linewidth=1)
+    band = {"color": look.color, "alpha": 0.13, "linewidth": 0, "step": "post"}
+    axis.fill_between(line["queries"], line["least"], line["greatest"], **band)
+    drawn = {"color": look.color, "linestyle": dashes, "linewidth": 1, "drawstyle": "steps-post"}
+    axis.plot(line["queries"], line["median"], **drawn)

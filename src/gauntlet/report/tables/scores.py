@@ -18,7 +18,8 @@ def score_table(
     attacks: list[str] | None,
     views: list[str],
 ) -> Table:
-    """Rows = methods (and views), by block; columns = attack x metric and the training budget.
+    """Rows = methods (and views), by block; columns = attack x metric and, where the study's jobs record it,
+    the training budget.
 
     Order of attacks: clean, the others as named in the vocabulary, worst.
     """
@@ -44,13 +45,13 @@ def score_table(
                 line = [cells.get((*at, attack, metric)) for attack in attacks for metric in metrics]
                 if any(line):
                     label = study.label(method) + (", mean member" if view == "member" else "")
-                    row = Row((label,), (*line, budget.get((*block, method))))
+                    row = Row((label,), (*line, *([budget.get((*block, method))] if budget else [])))
                     blocks.setdefault(study.block_label(*block), []).append(row)
     return Table(
         heads=("method",),
-        columns=(*columns, ("training", "passes per image")),
+        columns=(*columns, *([("training", "passes per image")] if budget else [])),
         blocks=blocks,
-        digits=(*[3] * len(columns), 1),
+        digits=(*[3] * len(columns), *([1] if budget else [])),
         note=f"Mean ± half-width of the 95% t interval over {seeds_note(summary)}.",
         scale=measurements.scale,
     )
