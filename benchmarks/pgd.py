@@ -31,6 +31,7 @@ def bare_loop(problem: Problem, steps: int) -> torch.Tensor:
 def compare(architecture: str, batch: int, steps: int, rounds: int, options) -> list[timing.Comparison]:
     problem = Problem(architecture, batch, options.device)
     settings = {
+        "attack": "pgd",
         "architecture": architecture,
         "batch": batch,
         "steps": steps,
@@ -38,7 +39,7 @@ def compare(architecture: str, batch: int, steps: int, rounds: int, options) -> 
         "device": options.device,
     }
     peer = Peer("torchattacks", settings, options.peer)
-    model, losses = problem.wrapper(), {}
+    model, found = problem.wrapper(), {}
 
     def ours() -> None:
         adversarial = pgd(
@@ -50,24 +51,24 @@ def compare(architecture: str, batch: int, steps: int, rounds: int, options) -> 
             generator=torch_generator(0, "attack"),
         )
         synchronize(adversarial)
-        losses["ours"] = adversarial
+        found["ours"] = adversarial
 
     def bare() -> None:
-        losses["bare"] = bare_loop(problem, steps)
-        synchronize(losses["bare"])
+        found["bare"] = bare_loop(problem, steps)
+        synchronize(found["bare"])
 
     def theirs() -> float:
         answer = peer.ask("attack")
-        losses["torchattacks"] = answer["loss"]
+        found["torchattacks"] = answer["reached"]
         return answer["seconds"]
 
     seconds = timing.interleave({"ours": ours, "bare": bare, "theirs": theirs}, rounds)
     peer.close()
-    strengths = {
-        name: value if isinstance(value, float) else problem.loss(value) for name, value in losses.items()
+    reached = {
+        name: value if isinstance(value, str) else problem.reached(value) for name, value in found.items()
     }
     what = f"PGD-{steps}, {architecture}, batch {batch}"
-    note = f"{what}, loss reached: " + ", ".join(f"{name} {value:.3f}" for name, value in strengths.items())
+    note = f"{what}: " + "; ".join(f"{name} {value}" for name, value in reached.items())
     return [
         timing.Comparison(what, "gauntlet", "torchattacks", seconds["ours"], seconds["theirs"], note),
         timing.Comparison(what, "gauntlet", "bare loop", seconds["ours"], seconds["bare"]),

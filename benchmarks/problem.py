@@ -28,6 +28,7 @@ class Problem:
     """The same numbers in every process that makes it: weights, (b, 1, 28, 28) images, labels."""
 
     eps, step, classes = 8 / 255, 2 / 255, 10
+    rate = 0.01  # of Adam, in the attack of Carlini and Wagner
 
     def __init__(self, architecture: str, batch: int, device: str):
         torch.manual_seed(0)
@@ -42,10 +43,15 @@ class Problem:
     def wrapper(self) -> CentreLogits:
         return CentreLogits(self.net, self.centres).eval()
 
-    def loss(self, adversarial: Tensor) -> float:
-        """What all sides maximise: how strong the attack was."""
+    def reached(self, adversarial: Tensor) -> str:
+        """How strong an attack was: the cross-entropy, the share taken for another class, and the mean L2
+        distance."""
         with torch.no_grad():
-            return float(F.cross_entropy(self.wrapper()(adversarial), self.labels))
+            logits = self.wrapper()(adversarial)
+            loss = float(F.cross_entropy(logits, self.labels))
+            fooled = float((logits.argmax(1) != self.labels).float().mean())
+            distance = float((adversarial - self.images).flatten(1).norm(dim=1).mean())
+        return f"loss {loss:.3f}, fooled {fooled:.2f}, distance {distance:.2f}"
 
 
 def synchronize(tensor: Tensor) -> None:

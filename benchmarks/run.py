@@ -1,6 +1,7 @@
 """Run the benchmarks, one after the other, each in a process of its own.
 
-    python benchmarks/run.py [NAME ...] [--save] [--threads N] [--rounds N] [--peer DIR] [--device D]
+    python benchmarks/run.py [NAME ...] [--save] [--threads N] [--rounds N] [--device D]
+                             [--peer DIR] [--dfme DIR]
 
 Options are passed on to the benchmarks that know them; without names, all run.
 """
@@ -20,6 +21,7 @@ BENCHMARKS = {
     "startup": (),
     "dag": (),
     "pgd": ("peer", "device"),
+    "crafting": ("device",),
     "eat_step": ("device",),
     "neighbours": (),
     "evaluation": (),
@@ -27,6 +29,8 @@ BENCHMARKS = {
     "federated_memory": (),
     "shapley": (),
     "selection": (),
+    "stealing": ("dfme", "device"),
+    "zeroth_order": ("device",),
 }
 
 
@@ -39,6 +43,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads on both sides (default 1)")
     parser.add_argument("--rounds", type=int, default=0, help="rounds of each comparison (default: its own)")
     parser.add_argument("--peer", type=Path, help="a checkout of torchattacks instead of the locked release")
+    parser.add_argument("--dfme", type=Path, help="a checkout of cake-lab/datafree-model-extraction")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
     if unknown := sorted(set(options.names) - set(BENCHMARKS)):
@@ -54,8 +59,9 @@ def main() -> int:
     for name in options.names or BENCHMARKS:
         command = [sys.executable, "-m", f"benchmarks.{name}", "--threads", threads]
         command += ["--rounds", str(options.rounds)] + ["--save"] * options.save
-        if options.peer and "peer" in BENCHMARKS[name]:
-            command += ["--peer", str(options.peer.resolve())]
+        for peer in ("peer", "dfme"):
+            if (folder := getattr(options, peer)) and peer in BENCHMARKS[name]:
+                command += [f"--{peer}", str(folder.resolve())]
         if "device" in BENCHMARKS[name]:
             command += ["--device", options.device]
         if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:

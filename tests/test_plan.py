@@ -31,7 +31,7 @@ def plan_of(**changes):
         part, _, name = key.partition("__")
         if name:
             grid[part][name] = value
-        elif part in grid:
+        elif part in grid or part in ("methods", "options"):
             grid[part] = value
         else:
             content[part] = value
@@ -126,6 +126,16 @@ def test_a_methods_own_keys_are_checked_by_its_family_at_every_scale(study, old,
     assert says in str(caught.value)
 
 
+def test_the_images_that_a_thief_has_are_a_known_dataset(tmp_path, monkeypatch):
+    text = (ROOT / "config/studies/mega.yaml").read_text()
+    (tmp_path / "config/studies").mkdir(parents=True)
+    (tmp_path / "config/studies/mega.yaml").write_text(text.replace("natural: mnist-5k", "natural: mnist-5j"))
+    scale = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GauntletError, match=r"methods\.knockoff\.natural: unknown dataset 'mnist-5j'"):
+        make_plan({**scale, "study": "mega"}, file="x.yaml")
+
+
 def test_a_setting_names_a_grid_and_must_be_the_studys(study):
     grid = SMOKE["studies"]["eat"]["grids"][0]
     two = [{**grid, "setting": "short"}, {**grid, "setting": "long", "train": {**grid["train"], "epochs": 3}}]
@@ -138,6 +148,33 @@ def test_a_setting_names_a_grid_and_must_be_the_studys(study):
         plan_of(studies={"eat": {"grids": two}})
     assert str(caught.value).startswith("x.yaml: studies.eat.grids.1.setting")
     assert "did you mean 'long'" in str(caught.value)
+
+
+def test_a_grid_may_change_the_options_of_a_method():
+    def options(**changes):
+        cells = plan_of(methods=["eat", "eat_own"], **changes).part("eat").cells
+        return {method: cell.identity["method"]["options"] for method, _, cell in cells}
+
+    before = options()
+    after = options(options={"eat_own": {"parts_per_member": 2}})
+    assert after["eat"] == before["eat"]
+    assert after["eat_own"] == {**before["eat_own"], "parts_per_member": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "says"),
+    [
+        ({"eat_own": {"parts_per_membre": 2}}, "options.eat_own.parts_per_membre", "'parts_per_member'"),
+        ({"eat_own": {"parts_per_member": "x"}}, "options.eat_own.parts_per_member", "'x'"),
+        ({"eat_onw": {}}, "options", "did you mean 'eat_own'"),
+        ({"at": {}}, "options", "unknown method of this grid 'at'"),
+    ],
+)
+def test_a_grids_options_are_checked(options, key, says):
+    with pytest.raises(GauntletError) as caught:
+        plan_of(methods=["eat", "eat_own"], options=options)
+    assert str(caught.value).startswith(f"x.yaml: studies.eat.grids.0.{key}")
+    assert says in str(caught.value)
 
 
 def test_a_trial_cannot_be_in_two_grids(study):

@@ -92,14 +92,15 @@ def test_bands_are_of_the_latest_measurement_of_every_seed(measured, study):
     assert set(numbers["method"]) == {"mega", "noise"}
 
 
-def test_published_points_are_drawn_where_they_lie_among_ours(measured, study):
-    paper = {"digits": {"label": "published", "points": [[0, 0.1], [250, 0.6], [9000, 0.9]]}}
+def test_published_points_are_crosses_among_ours_and_an_arrow_beyond(measured, study):
+    paper = {"digits": {"label": "published", "points": [[0, 0.1], [250, 0.6], [9000000, 0.9]]}}
     with style.context():
         figure, _ = accuracy_queries(measured, study, paper=paper)
-        assert "published" in [text.get_text() for text in figure.legends[0].get_texts()]
-        paper["digits"]["points"] = [[0, 0.1], [9000, 0.9]]
-        figure, _ = accuracy_queries(measured, study, paper=paper)
-    assert "published" not in [text.get_text() for text in figure.legends[0].get_texts()]
+    marks = {line.get_marker(): line.get_xydata().tolist() for line in figure.axes[0].lines}
+    assert marks["x"] == [[250, 0.6]]
+    assert marks[">"] == [[1, 0.9]]  # at the right edge
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "published: 90.0% after 9 million" in legend
 
 
 def test_shares_of_answers_sum_to_one(measured, study):

@@ -87,6 +87,12 @@ def test_slurm_profile_without_slurm(fresh, tmp_path):
     assert "Traceback" not in done.stdout
 
 
+def test_a_configuration_may_lie_outside_the_repository(fresh, tmp_path):
+    config = tmp_path / "smoke.yaml"
+    shutil.copy(fresh.folder / "config/smoke.yaml", config)
+    assert fresh.planned(config=str(config)) == fresh.planned()
+
+
 def test_lint_is_clean(fresh):
     assert "Congratulations" in fresh.run("snakemake", "--lint").stdout
 

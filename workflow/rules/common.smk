@@ -16,8 +16,8 @@ def resolved_config():
 
     files = [Path(name) for name in workflow.overwrite_configfiles or workflow.configfiles]
     if len(files) == 1 and yaml.safe_load(files[0].read_text()) == config:
-        # Relative to the root of the repository, where all commands run.
-        return Path(files[0]).resolve().relative_to(Path.cwd())
+        path = files[0].resolve()  # relative to the root of the repository, where all commands run
+        return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     path = Path(".gauntlet/config") / f"{config['scale']}-{digest_json(config, 8)}.yaml"
     if not path.is_file():
         write_text(path, yaml.safe_dump(dict(config), sort_keys=False))

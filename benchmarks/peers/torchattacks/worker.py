@@ -1,4 +1,4 @@
-"""torchattacks' PGD through the centre-logit wrapper, on the problem of ``benchmarks/problem.py``."""
+"""torchattacks through the centre-logit wrapper, on the problem of ``benchmarks/problem.py``."""
 
 import json
 import sys
@@ -14,9 +14,15 @@ from benchmarks.problem import Problem, synchronize
 settings = json.loads(sys.argv[1])
 torch.set_num_threads(settings["threads"])
 problem = Problem(settings["architecture"], settings["batch"], settings["device"])
-attack = torchattacks.PGD(
-    problem.wrapper(), eps=problem.eps, alpha=problem.step, steps=settings["steps"], random_start=True
-)
+net, steps = problem.wrapper(), settings["steps"]
+linear = {"eps": problem.eps, "alpha": problem.step, "steps": steps}
+attack = {
+    "fgsm": lambda: torchattacks.FGSM(net, eps=problem.eps),
+    "bim": lambda: torchattacks.BIM(net, **linear),
+    "pgd": lambda: torchattacks.PGD(net, **linear, random_start=True),
+    "mim": lambda: torchattacks.MIFGSM(net, **linear, decay=1.0),
+    "cw": lambda: torchattacks.CW(net, c=1.0, kappa=0, steps=steps, lr=problem.rate),
+}[settings["attack"]]()
 print("ready", flush=True)
 for _ in sys.stdin:
     synchronize(problem.images)
@@ -24,4 +30,4 @@ for _ in sys.stdin:
     adversarial = attack(problem.images, problem.labels)
     synchronize(adversarial)
     spent = time.perf_counter() - started
-    print(json.dumps({"seconds": spent, "loss": problem.loss(adversarial)}), flush=True)
+    print(json.dumps({"seconds": spent, "reached": problem.reached(adversarial)}), flush=True)

@@ -36,7 +36,8 @@ def accuracy_queries(
     Args:
         quantities: ``accuracy`` and ``agreement``.
         target: the metric of the target's accuracy.
-        paper: dataset -> ``{label: ..., points: [[queries, accuracy], ...]}``, published: drawn as crosses.
+        paper: dataset -> ``{label: ..., points: [[queries, accuracy], ...]}``, published: crosses where they lie
+            among our queries, and an arrow at the right edge for the last where it lies beyond.
     """
     import pandas as pd
 
@@ -49,7 +50,7 @@ def accuracy_queries(
         ignore_index=True,
     )
     order, found = choose(study, frame, methods), blocks(frame)
-    published = {block: _within(frame, block, (paper or {}).get(block[0])) for block in found}
+    published = {block: (paper or {}).get(block[0]) for block in found}
     entries = len(order) + 1 + any(published.values())
     width = style.SINGLE if len(quantities) == 1 else style.DOUBLE
     per_row = 5 if width == style.DOUBLE else 2
@@ -65,8 +66,8 @@ def accuracy_queries(
                 bound = where(measurements.scores, block, metric=target)["value"]
                 if len(bound):
                     axis.axhline(bound.median(), color=PAPER, linestyle=":", linewidth=1)
-                if theirs := published[block]:
-                    axis.plot(*zip(*theirs["points"], strict=True), "x", color=PAPER, markersize=4)
+                if published[block]:
+                    _published(axis, published[block]["points"], lines["queries"].max())
             axis.set(xlabel="queries answered", ylabel=LABELS[quantity], ylim=(-0.02, 1.02))
             axis.set_xlim(left=0)
         style.block_title(row[0], study, block)
@@ -75,19 +76,21 @@ def accuracy_queries(
     labels = [*(study.label(method) for method in order), "target"]
     if shown := [theirs for theirs in published.values() if theirs]:
         handles.append(Line2D([], [], color=PAPER, marker="x", linestyle=""))
-        labels.append(shown[0]["label"])
+        queries, accuracy = shown[0]["points"][-1]
+        labels.append(f"{shown[0]['label']}: {accuracy:.1%} after {queries / 1e6:.3g} million")
     style.legend(figure, handles, labels, min(per_row, entries))
     note = f"median, least and greatest of {seeds_note(frame)}"
     return style.finish(figure, scale=measurements.scale, note=note), frame
 
 
-def _within(frame, block, paper: dict | None) -> dict | None:
-    """The published points among the queries that were asked here; None where only the start is."""
-    if paper is None:
-        return None
-    most = where(frame, block)["queries"].max()
-    points = [point for point in paper["points"] if point[0] <= most]
-    return {**paper, "points": points} if len(points) > 1 else None
+def _published(axis, points: list[list[float]], most: float) -> None:
+    """Crosses among our queries, at most ``most``; an arrow where the last lies beyond them."""
+    within = [point for point in points if 0 < point[0] <= most]
+    if within:
+        axis.plot(*zip(*within, strict=True), "x", color=PAPER, markersize=4)
+    if len(within) < len(points) and points[-1][0] > most:
+        edge = axis.get_yaxis_transform()
+        axis.plot([1], [points[-1][1]], ">", color=PAPER, markersize=5, transform=edge, clip_on=False)
 
 
 def _bands(progress, quantity: str, points: int):
