@@ -1,4 +1,4 @@
-"""The frame of every training job: a block of seeds, one after the other, resumed where it was killed."""
+"""The frame of every job: a block of seeds, one after the other, resumed where it was killed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from gauntlet.core.config import Strict
 from gauntlet.core.devices import describe
-from gauntlet.core.files import write_rows
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import sha256_file, write_rows
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.resume import Resume
 from gauntlet.families import weights
@@ -89,3 +90,56 @@ def train_block(
     recorder.write(model, *files.values(), device=describe(device), code=code, cost={"per_seed": cost})
     for resume in resumes:
         resume.clear()
+
+
+def trained(*paths: str | Path, what: str = "model") -> list[Path]:
+    """Weights that a job reads, of a ``what``. Raises GauntletError where one is absent."""
+    found = [Path(path) for path in paths]
+    for path in found:
+        if not path.is_file():
+            raise GauntletError("no such file", file=path, remedy=f"train the {what} first")
+    return found
+
+
+def attack_block(
+    recorder: Recorder,
+    measure: Callable[[int], dict[str, Any]],
+    *,
+    config: dict[str, Any],
+    weights: Iterable[Path],
+    out: str | Path,
+    state: str | Path | None,
+    code: str,
+    device: Any,
+    columns: Mapping[str, Mapping[str, str]],
+    tables: Iterable[str],
+    cost: Callable[[Mapping[int, Mapping[str, Any]]], dict[str, Any]] | None = None,
+) -> None:
+    """Measure all seeds, then write the ``tables`` to ``out``, with sidecars.
+
+    Args:
+        recorder: of the job, begun before anything was read.
+        measure: seed -> rows by table, and whatever ``cost`` reads. JSON-like: it is kept in the state.
+        config: ``identity``, ``evaluate`` and ``seeds``: everything that determines the rows, but for
+        weights: the files that are attacked, and
+        code: the digest of the code that attacks. Another's state is refused.
+        state: folder of the resume state; None keeps none. A killed job goes on with the next seed.
+        columns: table -> its columns and their types.
+        cost: what the sidecars say of the cost, from what was measured of each seed.
+    """
+    out, names = Path(out), list(tables)
+    key = {**config, "weights": [sha256_file(path) for path in weights], "code": code}
+    path = None if state is None else Path(state) / f"evaluate-{out.name}.state"
+    done: dict[int, dict[str, Any]] = {}
+    with Resume(path, key, every=0.0) as resume:
+        done.update((resume.load() or {}).get("done", {}))
+        for seed in config["seeds"]:
+            if seed not in done:
+                done[seed] = measure(seed)
+            resume.checkpoint(lambda: {"done": done})
+    files = [out / f"{name}.parquet" for name in names]
+    for name, file in zip(names, files, strict=True):
+        rows = [row for seed in config["seeds"] for row in done[seed][name]]
+        write_rows(file, rows, columns[name])
+    recorder.write(*files, device=describe(device), code=code, **({"cost": cost(done)} if cost else {}))
+    resume.clear()

@@ -17,17 +17,14 @@ from torch import Tensor
 from gauntlet import data
 from gauntlet.attacks.classifiers.base import Attack
 from gauntlet.core.config import parse
-from gauntlet.core.devices import describe
 from gauntlet.core.digest import code_digest
-from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import sha256_file, write_rows
 from gauntlet.core.provenance import Recorder
-from gauntlet.core.resume import Resume
 from gauntlet.core.seeds import torch_generator
 from gauntlet.core.tables import attacks, predictions
 from gauntlet.data.dataset import Dataset
 from gauntlet.data.subset import Images, first, on_device
 from gauntlet.families import tables
+from gauntlet.families.block import attack_block, trained
 from gauntlet.families.classifier import checks
 from gauntlet.families.classifier.attack import make_attack, per_class, perturb
 from gauntlet.families.classifier.network import load, logits
@@ -63,29 +60,22 @@ def run(
         GauntletError: bad settings, unknown attack, absent or damaged weights, logits not finite.
     """
     settings = parse(Evaluate, evaluate, file="evaluate")
-    model, out, device = Path(model), Path(out), torch.device(device)
-    if not model.is_file():
-        raise GauntletError("no such file", file=model, remedy="train the model first")
+    (model,), device = trained(model), torch.device(device)
     config = {"identity": identity, "evaluate": evaluate, "seeds": seeds}
     recorder = Recorder("classifier attack", config, [model], pin=data.pin(identity["dataset"]))
-    code = code_digest(__name__, methods=evaluate_methods(identity, settings.model_dump(mode="json")))
-    key = {**config, "weights": sha256_file(model), "code": code}
     dataset = data.load(identity["dataset"], data_folder)
-    done: dict[str, dict[str, Any]] = {}
-    path = None if state is None else Path(state) / f"evaluate-{out.name}.state"
-    with Resume(path, key, every=0.0) as resume:
-        done.update((resume.load() or {}).get("done", {}))
-        for seed in seeds:
-            if str(seed) not in done:
-                trial = Trial(identity["architecture"], model, dataset, settings, seed, device)
-                done[str(seed)] = trial.measure()
-            resume.checkpoint(lambda: {"done": done})
-    for name in TABLES["attack"]:
-        rows = [row for seed in seeds for row in done[str(seed)][name]]
-        write_rows(out / f"{name}.parquet", rows, COLUMNS[name])
-    files = (out / f"{name}.parquet" for name in TABLES["attack"])
-    recorder.write(*files, device=describe(device), code=code)
-    resume.clear()
+    attack_block(
+        recorder,
+        lambda seed: Trial(identity["architecture"], model, dataset, settings, seed, device).measure(),
+        config=config,
+        weights=[model],
+        out=out,
+        state=state,
+        code=code_digest(__name__, methods=evaluate_methods(identity, settings.model_dump(mode="json"))),
+        device=device,
+        columns=COLUMNS,
+        tables=TABLES["attack"],
+    )
 
 
 class Trial:

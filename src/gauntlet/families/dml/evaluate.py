@@ -19,13 +19,10 @@ import torch
 
 from gauntlet import data
 from gauntlet.core.config import parse
-from gauntlet.core.devices import describe
 from gauntlet.core.digest import code_digest
-from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import sha256_file, write_rows
 from gauntlet.core.provenance import Recorder
-from gauntlet.core.resume import Resume
 from gauntlet.core.tables.attacks import COLUMNS
+from gauntlet.families.block import attack_block, trained
 from gauntlet.families.dml import checkpoints
 from gauntlet.families.dml.settings import TABLES, Data, Evaluate, evaluate_methods
 from gauntlet.families.dml.split import class_split
@@ -62,23 +59,11 @@ def run(
         GauntletError: bad settings, unknown attack, absent or damaged weights, embeddings not finite.
     """
     settings = parse(Evaluate, evaluate, file="evaluate")
-    model, out = Path(model), Path(out)
-    weights = [Path(path) for path in (model, surrogate) if path is not None]
-    for path in weights:
-        if not path.is_file():
-            raise GauntletError("no such file", file=path, remedy="train the model first")
+    weights = trained(*(path for path in (model, surrogate) if path is not None))
+    device = torch.device(device)
     config = {"identity": identity, "evaluate": evaluate, "seeds": seeds}
     recorder = Recorder("dml evaluate", config, weights, pin=data.pin(identity["dataset"]))
-    device = torch.device(device)
     faiss.omp_set_num_threads(torch.get_num_threads())
-    digest = code_digest(__name__, methods=evaluate_methods(identity, evaluate))
-    key = {
-        "identity": identity,
-        "evaluate": evaluate,
-        "seeds": seeds,
-        "weights": [sha256_file(path) for path in weights],
-        "code": digest,
-    }
     dataset = data.load(identity["dataset"], data_folder)
     architecture = identity["architecture"]
     channels, size = dataset.test.images.shape[1:3]
@@ -86,33 +71,31 @@ def run(
     def network(path: Path, seed: int):
         return checkpoints.load(path, seed, architecture, channels, size, device)
 
-    done: dict[str, dict[str, Any]] = {}
-    path = None if state is None else Path(state) / f"evaluate-{out.name}.state"
-    with Resume(path, key, every=0.0) as resume:
-        done.update((resume.load() or {}).get("done", {}))
-        for seed in seeds:
-            if str(seed) not in done:
-                split = class_split(dataset, Data(**identity["data"]), seed, settings.test_per_class)
-                images = split.pixels(torch.from_numpy(np.asarray(split.test_images)).to(device))
-                labels = torch.from_numpy(split.test_labels).to(device)
-                target = Target(network(model, seed), images, labels, settings, seed)
-                source = None if surrogate is None else network(surrogate, seed)
-                done[str(seed)] = Trial(target, split.test_index, source).measure()
-            resume.checkpoint(lambda: {"done": done})
+    def measure(seed: int) -> dict[str, Any]:
+        split = class_split(dataset, Data(**identity["data"]), seed, settings.test_per_class)
+        images = split.pixels(torch.from_numpy(np.asarray(split.test_images)).to(device))
+        labels = torch.from_numpy(split.test_labels).to(device)
+        target = Target(network(model, seed), images, labels, settings, seed)
+        source = None if surrogate is None else network(surrogate, seed)
+        return Trial(target, split.test_index, source).measure()
+
     # Forward-backward passes over all members, as training counts them: choosing a restart costs half of one.
     choice = 0.5 if settings.restarts > 1 else 0
     passes = (settings.steps + choice) * settings.restarts * identity["method"]["members"]
-    print(f"every headline attack: {passes:g} forward-backward passes per image", file=sys.stderr)
-    for name in TABLES["attack"]:
-        rows = [row for seed in seeds for row in done[str(seed)][name]]
-        write_rows(out / f"{name}.parquet", rows, COLUMNS[name])
-    recorder.write(
-        *(out / f"{name}.parquet" for name in TABLES["attack"]),
-        device=describe(device),
-        code=digest,
-        cost={
+    attack_block(
+        recorder,
+        measure,
+        config=config,
+        weights=weights,
+        out=out,
+        state=state,
+        code=code_digest(__name__, methods=evaluate_methods(identity, evaluate)),
+        device=device,
+        columns=COLUMNS,
+        tables=TABLES["attack"],
+        cost=lambda done: {
             "passes_per_image": dict.fromkeys(settings.attacks, passes),
-            "seconds": {seed: done[str(seed)]["seconds"] for seed in seeds},
+            "seconds": {seed: done[seed]["seconds"] for seed in seeds},
         },
     )
-    resume.clear()
+    print(f"every headline attack: {passes:g} forward-backward passes per image", file=sys.stderr)

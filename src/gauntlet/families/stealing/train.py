@@ -74,15 +74,14 @@ def run(
             too small to begin with; a substitute whose weights are not finite.
     """
     what = parse(Identity, identity, file="identity")
-    if not Path(target).is_file():
-        raise GauntletError("no such file", file=target, remedy="train the target first")
+    (target,) = block.trained(target, what="target")
     config = {"identity": identity, "seeds": seeds}
     recorder = Recorder("stealing train", config, [target], pin=data.pin(identity["dataset"]))
     device = torch.device(device)
     dataset = data.load(what.dataset, data_folder)
 
     def fit(seed: int, resume: Resume) -> Trained:
-        theft = Theft(what, seed, dataset, Path(target), device)
+        theft = Theft(what, seed, dataset, target, device)
         theft.fit(resume)
         theft.keep_samples()
         facts = {"queries": theft.oracle.queries, "collapsed": theft.collapsed}

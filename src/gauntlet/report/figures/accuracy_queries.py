@@ -36,8 +36,8 @@ def accuracy_queries(
     Args:
         quantities: ``accuracy`` and ``agreement``.
         target: the metric of the target's accuracy.
-        paper: dataset -> ``{label: ..., points: [[queries, accuracy], ...]}``, published: crosses where they lie
-            among our queries, and an arrow at the right edge for the last where it lies beyond.
+        paper: dataset -> ``{label: ..., points: [[queries, accuracy], ...]}``, published: crosses where they
+            lie among our queries, and an arrow at the right edge for the last where it lies beyond.
     """
     import pandas as pd
 
