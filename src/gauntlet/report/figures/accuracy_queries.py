@@ -75,8 +75,9 @@ def accuracy_queries(
     handles.append(Line2D([], [], color=PAPER, linestyle=":"))
     labels = [*(study.label(method) for method in order), "target"]
     if shown := [theirs for theirs in published.values() if theirs]:
-        handles.append(Line2D([], [], color=PAPER, marker="x", linestyle=""))
         queries, accuracy = shown[0]["points"][-1]
+        marker = ">" if queries > frame["queries"].max() else "x"
+        handles.append(Line2D([], [], color=PAPER, marker=marker, linestyle=""))
         labels.append(f"{shown[0]['label']}: {accuracy:.1%} after {queries / 1e6:.3g} million")
     style.legend(figure, handles, labels, min(per_row, entries))
     note = f"median, least and greatest of {seeds_note(frame)}"
