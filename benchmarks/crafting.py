@@ -1,4 +1,7 @@
-"""The attacks on classifiers against torchattacks and foolbox: same network, budget, steps and batch."""
+"""The attacks on classifiers against torchattacks and foolbox: same network, budget, steps and batch.
+
+torchattacks' C&W may stop before its last step, when the loss no longer falls.
+"""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from benchmarks import timing
 from benchmarks.peers import HERE, ROOT, Worker
+from benchmarks.problem import synchronize
 from benchmarks.theft import CASES, LATENT, Pair
 from gauntlet.blackbox.oracle import Oracle
 from gauntlet.stealing.base import Setting
@@ -91,7 +92,7 @@ def compare(case: str, rounds: int, options) -> list[timing.Comparison]:
     def play(name: str) -> None:
         program, pair = sides[name]
         program.step()
-        pair.wait(next(pair.substitute.parameters()))
+        synchronize(next(pair.substitute.parameters()))
 
     programs = {name: lambda name=name: play(name) for name in sides}
     worker = None

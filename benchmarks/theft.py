@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from gauntlet.models import generators
 from gauntlet.models.classifiers import build
@@ -35,8 +34,3 @@ class Pair:
         self.target, self.substitute, self.generator = (
             net.to(device, memory_format=torch.channels_last) for net in made
         )
-
-    def wait(self, value: Tensor) -> None:
-        """Until the device has computed it."""
-        if value.is_cuda:
-            torch.cuda.synchronize()

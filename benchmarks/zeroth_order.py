@@ -1,10 +1,14 @@
-"""An estimated gradient with ten directions in one call against ten estimates with one direction each."""
+"""An estimated gradient with ten directions in one call against ten estimates with one direction each.
+
+The ten ask twenty values per point, the one eleven: the value at the point itself is shared.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from benchmarks import timing
+from benchmarks.problem import synchronize
 from benchmarks.theft import Pair
 from gauntlet.stealing.zeroth_order import estimate
 
@@ -21,10 +25,10 @@ def compare(case: str, rounds: int, options) -> timing.Comparison:
         return (substitute(x) - target(x)).abs().mean(1)
 
     def together() -> None:
-        pair.wait(estimate(apart, points, directions=DIRECTIONS, **settings)[0])
+        synchronize(estimate(apart, points, directions=DIRECTIONS, **settings)[0])
 
     def one_by_one() -> None:
-        pair.wait(sum(estimate(apart, points, directions=1, **settings)[0] for _ in range(DIRECTIONS)))
+        synchronize(sum(estimate(apart, points, directions=1, **settings)[0] for _ in range(DIRECTIONS)))
 
     seconds = timing.interleave({"together": together, "apart": one_by_one}, rounds)
     what = f"{DIRECTIONS} directions, batch {BATCH}, {case}"

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "src"))
 
 import torch
+from benchmarks.problem import synchronize
 from benchmarks.theft import LATENT, Pair
 from torch import nn
 
@@ -72,6 +73,6 @@ for _ in sys.stdin:
     with contextlib.redirect_stdout(io.StringIO()):
         started = time.perf_counter()
         train.train(args, pair.target, pair.substitute, generator, settings["device"], optimizers, 0)
-        pair.wait(next(pair.substitute.parameters()))
+        synchronize(next(pair.substitute.parameters()))
         spent = time.perf_counter() - started
     print(json.dumps({"seconds": spent}), flush=True)

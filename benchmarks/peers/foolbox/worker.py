@@ -25,12 +25,13 @@ attack = {
     ),
 }[settings["attack"]]()
 model = foolbox.PyTorchModel(problem.wrapper(), bounds=(0, 1), device=settings["device"])
-eps = None if settings["attack"] == "cw" else problem.eps
+wanted = foolbox.criteria.Misclassification(problem.labels)
+budget = {} if settings["attack"] == "cw" else {"epsilon": problem.eps}
 print("ready", flush=True)
 for _ in sys.stdin:
     synchronize(problem.images)
     started = time.perf_counter()
-    _, adversarial, _ = attack(model, problem.images, problem.labels, epsilons=eps)
+    adversarial = attack.run(model, problem.images, wanted, **budget)
     synchronize(adversarial)
     spent = time.perf_counter() - started
     print(json.dumps({"seconds": spent, "reached": problem.reached(adversarial)}), flush=True)

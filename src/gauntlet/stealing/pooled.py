@@ -2,8 +2,8 @@
 
 1. A fresh generator G, optionally without negative convolution weights.
 2. The pool Z: noise is drawn a thousand at a time and labelled by the target, until every class has its share
-   or the draws are used up; the rest is filled with fresh noise.
-3. Warm-up: the substitute S learns the target's labels of G(Z).
+   or the draws are used up; the rest is filled with fresh noise, which is labelled too.
+3. Warm-up: the substitute S learns these labels, which asks for none.
 4. Rounds: G(Z) is labelled anew; S learns it for some epochs; then G follows its own loss for some epochs,
    with S fixed. Labels are constants: no gradient passes through the target.
 
@@ -33,19 +33,31 @@ class Pooled(Stealing):
         pool: noise vectors, the paper's n.
         factor: share of the pool that is balanced over classes before the rest is filled.
         draws: most draws of 1000; some class may never appear.
-        balanced: False fills the whole pool with fresh noise, which costs no query.
+        balanced: False fills the whole pool with fresh noise.
         positive_init: the generator begins without negative convolution weights.
         warm_epochs: of the substitute's warm-up.
         s_epochs, g_epochs: of the substitute and of the generator in a round.
         batch: images per update.
         lr_warm, lr_s, lr_g: RMSprop's rates.
         decay_every, decay: the substitute's rate falls after so many rounds.
-        weight: lambda, of the generator's loss.
+        weight: lambda, of the generator's loss. RMSprop divides a loss's scale out, up to its epsilon.
         regenerate: False asks about the first images again and again, as in the released file, where the
             substitute never sees the generator's updates.
     """
 
-    kept = ("epoch", "drawn", "labelled", "z", "images", "labels", "g", "warm", "s_optimizer", "g_optimizer")
+    kept = (
+        "epoch",
+        "drawn",
+        "filled",
+        "rounds",
+        "z",
+        "images",
+        "labels",
+        "g",
+        "warm",
+        "s_optimizer",
+        "g_optimizer",
+    )
 
     def __init__(
         self,
@@ -89,15 +101,14 @@ class Pooled(Stealing):
         self.z: Tensor | None = None
         self.images: Tensor | None = None  # of the latest labels
         self.labels: Tensor | None = None
-        self.drawn, self.labelled = 0, 0  # draws of the pool, and times that all of it was labelled
+        self.drawn, self.filled = 0, 0  # draws of the pool, and the noise that filled it
+        self.rounds = 0  # begun: the pool was labelled anew
         self.epoch = 0  # of the warm-up, then of all rounds: (s_epochs + g_epochs) per round
 
     def step(self) -> None:
         if self.z is None:
-            self.z = self._fill()
+            self._fill()
         elif self.epoch < self.warm_epochs:
-            if self.labels is None:
-                self._label()
             self._teach(self.warm)
             self.epoch += 1
         else:
@@ -110,8 +121,8 @@ class Pooled(Stealing):
             self.epoch += 1
 
     def formula(self) -> int:
-        """1000 per draw of the pool, and the whole pool for the warm-up and for every round."""
-        return DRAW * self.drawn + self.pool * self.labelled
+        """1000 per draw of the pool, the noise that filled it, and the whole pool in every round."""
+        return DRAW * self.drawn + self.filled + self.pool * self.rounds
 
     @torch.no_grad()
     def samples(self, count: int) -> Tensor:
@@ -119,8 +130,8 @@ class Pooled(Stealing):
 
     @property
     def settled(self) -> bool:
-        """After the pool, the warm-up, and every round."""
-        return self.epoch == 0 or (self.epoch >= self.warm_epochs and self._epoch_of_round == 0)
+        """After the warm-up and every round."""
+        return self.epoch >= self.warm_epochs and self._epoch_of_round == 0
 
     @property
     def round(self) -> int:
@@ -131,31 +142,39 @@ class Pooled(Stealing):
     def _epoch_of_round(self) -> int:
         return (self.epoch - self.warm_epochs) % (self.s_epochs + self.g_epochs)
 
-    def _fill(self) -> Tensor:
-        """The pool (n, latent): shuffled, and balanced as far as the draws go."""
+    def _fill(self) -> None:
+        """The pool (n, latent) with its first images and labels: balanced as far as the draws go."""
         oracle = self.setting.oracle
-        quota, kept = self.pool // oracle.classes, []
+        quota, parts = self.pool // oracle.classes, []
         counts = torch.zeros(oracle.classes, dtype=torch.int64)
         draws = self.most_draws if self.balanced else 0
-        while draws and sum(map(len, kept)) < self.factor * quota * oracle.classes:
-            if oracle.left < DRAW + self.pool:  # the pool itself has still to be asked about
+        while draws and counts.sum() < self.factor * quota * oracle.classes:
+            if oracle.left < DRAW + self.pool:  # the rest of the pool has still to be asked about
                 break
             draws -= 1
             self.drawn += 1
-            z = self.noise(DRAW)
-            labels = oracle(self._generate(z)).cpu()
+            z, images, labels = self._ask(DRAW)
             for label in range(oracle.classes):
                 rows = (labels == label).nonzero()[: quota - int(counts[label]), 0]
                 counts[label] += len(rows)
-                kept.append(z[rows.to(z.device)])
+                parts.append((z[rows], images[rows], labels[rows]))
         if self.balanced and (absent := (counts == 0).nonzero()[:, 0].tolist()):
             print(
                 f"the target took no image of a fresh generator for class {', '.join(map(str, absent))} in "
                 f"{self.drawn} draws; the pool is filled with fresh noise",
                 file=sys.stderr,
             )
-        z = torch.cat([*kept, self.noise(self.pool - sum(map(len, kept)))])
-        return z[torch.randperm(len(z), generator=self.draws).to(z.device)]
+        self.filled = self.pool - int(counts.sum())
+        if self.filled:
+            parts.append(self._ask(self.filled))
+        order = torch.randperm(self.pool, generator=self.draws).to(self.setting.device)
+        self.z, self.images, self.labels = (torch.cat(part)[order] for part in zip(*parts, strict=True))
+
+    def _ask(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Fresh noise, its images, and their labels."""
+        z = self.noise(count)
+        images = self._generate(z)
+        return z, images, self.setting.oracle(images)
 
     @torch.no_grad()
     def _generate(self, z: Tensor) -> Tensor:
@@ -163,10 +182,10 @@ class Pooled(Stealing):
 
     def _label(self) -> None:
         """Ask for the labels of what the generator makes of the pool."""
-        first = self.images is None
-        images = self._generate(self.z) if first or self.regenerate else self.images
+        images = self._generate(self.z) if self.regenerate else self.images
         self.labels = self.setting.oracle(images)
-        self.images, self.labelled = images, self.labelled + 1
+        self.images = images
+        self.rounds += 1
 
     def _teach(self, optimizer: RmsProp, factor: float = 1.0) -> None:
         """One epoch of the substitute."""

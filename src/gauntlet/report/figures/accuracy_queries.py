@@ -76,7 +76,8 @@ def accuracy_queries(
     labels = [*(study.label(method) for method in order), "target"]
     if shown := [theirs for theirs in published.values() if theirs]:
         queries, accuracy = shown[0]["points"][-1]
-        marker = ">" if queries > frame["queries"].max() else "x"
+        here = frame["dataset"].isin(list(paper))
+        marker = ">" if queries > frame.loc[here, "queries"].max() else "x"
         handles.append(Line2D([], [], color=PAPER, marker=marker, linestyle=""))
         labels.append(f"{shown[0]['label']}: {accuracy:.1%} after {queries / 1e6:.3g} million")
     style.legend(figure, handles, labels, min(per_row, entries))
