@@ -88,10 +88,11 @@ def targets(kind, extension):
     ]
 
 
-def any_of(kind):
-    """A pattern for the names of all figures or tables of the run."""
-    names = {name for plan in PLAN.studies.values() for name in getattr(plan.study, kind)}
-    return "|".join(sorted(names)) or "none"
+def studies_with(kind):
+    """A pattern for the studies of the run, each before the names of its own figures or tables alone: one
+    study's figure may be called like another's table."""
+    names = {study: "|".join(getattr(plan.study, kind)) for study, plan in PLAN.studies.items()}
+    return "|".join(rf"{study}(?=/(?:{found})\.)" for study, found in names.items() if found) or "none"
 
 
 DATASETS = sorted({cell.dataset for cell in CELLS.values()})
@@ -114,8 +115,8 @@ wildcard_constraints:
     block=r"\d+(-\d+)?",
     attack=r"[0-9a-f]{8}",
     study=r"[a-z][a-z0-9_-]*",
-    figure=any_of("figures"),
-    table=any_of("tables"),
+    figure="[^/.]+",
+    table="[^/.]+",
 
 
 def gather_inputs(study, scale):

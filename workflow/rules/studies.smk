@@ -42,6 +42,8 @@ rule figure:
         csv="paper_figures/{study}/{figure}.csv",
     log:
         "logs/studies/{study}/{figure}.figure.log",
+    wildcard_constraints:
+        study=studies_with("figures"),
     conda:
         ENVIRONMENT
     params:
@@ -62,6 +64,8 @@ rule table:
         latex="paper_figures/{study}/{table}.tex",
     log:
         "logs/studies/{study}/{table}.table.log",
+    wildcard_constraints:
+        study=studies_with("tables"),
     conda:
         ENVIRONMENT
     params:
