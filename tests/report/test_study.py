@@ -56,12 +56,6 @@ def test_reading_a_study_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_figure_and_a_table_of_one_name_would_share_a_file(tmp_path):
-    name = next(iter(CONTENT["tables"]))
-    with pytest.raises(GauntletError, match=f"a figure and a table are both called '{name}'"):
-        load(edited(tmp_path, "figures", name, next(iter(CONTENT["figures"].values()))))
-
-
 FIRST = ("claims", "EAT-1", "checks", 0)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.errors import GauntletError, did_you_mean
@@ -100,14 +100,6 @@ class Study(Strict):
     figures: dict[str, FigureEntry] = Field(default_factory=dict)
     tables: dict[str, TableEntry] = Field(default_factory=dict)
     claims: dict[str, Claim] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _files_of_their_own(self) -> Study:
-        if shared := sorted(set(self.figures) & set(self.tables)):
-            raise ValueError(
-                f"a figure and a table are both called {shared[0]!r}: their data would be one file"
-            )
-        return self
 
     def methods_at(self, scale: str) -> dict[str, MethodEntry]:
         """The methods that are run at a scale, in the order of declaration."""
