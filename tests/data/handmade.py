@@ -62,6 +62,28 @@ def wheel(package: str, version: str, *members: tuple[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+def ten_classes(*sources: dict, **given) -> Entry:
+    """A registry entry of a toy dataset with ten classes.
+
+    Args:
+        sources: DVC when there are none.
+        given: the fields ``reader``, ``shape``, ``counts`` and ``files``, and others that differ.
+    """
+    fields = {
+        "name": "toy",
+        "title": "Toy",
+        "reference": "handmade",
+        "licence": "none",
+        "terms": "fetch-only",
+        "folder": "datasets/toy",
+        "classes": [str(label) for label in range(10)],
+        "peak": 255,
+        "sources": list(sources) or [{"kind": "dvc"}],
+        **given,
+    }
+    return parse(Entry, fields, file="toy.yaml")
+
+
 def facts(content: bytes) -> dict:
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 

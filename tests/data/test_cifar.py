@@ -6,15 +6,13 @@ import tarfile
 
 import numpy as np
 import pytest
-from handmade import facts, tar
+from handmade import facts, tar, ten_classes
 from PIL import Image
 
-from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
 from gauntlet.data import fetch, prepared
 from gauntlet.data.readers import mosaics
 from gauntlet.data.readers.cifar import read
-from gauntlet.data.registry import Entry
 from gauntlet.data.sources import folder
 
 ARCHIVE = "cifar-10-binary.tar.gz"
@@ -73,26 +71,10 @@ def mosaic_files(images):
     return files
 
 
-def fields(content):
-    return {
-        "name": "toy",
-        "title": "Toy",
-        "reference": "handmade",
-        "licence": "none",
-        "terms": "fetch-only",
-        "folder": "datasets/toy",
-        "classes": [str(label) for label in range(10)],
-        "shape": [3, 32, 32],
-        "peak": 255,
-        "counts": {"train": 5, "test": 1},
-        "reader": "cifar",
-        "files": {"archive": {"name": ARCHIVE, **facts(content)}},
-        "sources": [{"kind": "dvc"}],
-    }
-
-
 def entry(content, *sources, **changes):
-    return parse(Entry, {**fields(content), "sources": list(sources), **changes}, file="toy.yaml")
+    files = {"archive": {"name": ARCHIVE, **facts(content)}}
+    fields = {"reader": "cifar", "shape": [3, 32, 32], "counts": {"train": 5, "test": 1}, "files": files}
+    return ten_classes(*sources, **{**fields, **changes})
 
 
 def expected(images):

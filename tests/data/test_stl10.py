@@ -5,13 +5,11 @@ import tarfile
 
 import numpy as np
 import pytest
-from handmade import facts, tar
+from handmade import facts, tar, ten_classes
 
-from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
 from gauntlet.data import fetch
 from gauntlet.data.readers.stl10 import read
-from gauntlet.data.registry import Entry
 
 ARCHIVE = "stl10_binary.tar.gz"
 IMAGE = 3 * 96 * 96
@@ -47,23 +45,9 @@ def archive(content):
 
 
 def entry(content, *sources, **changes):
-    fields = {
-        "name": "toy",
-        "title": "Toy",
-        "reference": "handmade",
-        "licence": "none",
-        "terms": "fetch-only",
-        "folder": "datasets/toy",
-        "classes": [str(label) for label in range(10)],
-        "shape": [3, 96, 96],
-        "peak": 255,
-        "counts": COUNTS,
-        "reader": "stl10",
-        "files": {"archive": {"name": ARCHIVE, **facts(content)}},
-        "sources": list(sources) or [{"kind": "dvc"}],
-        **changes,
-    }
-    return parse(Entry, fields, file="toy.yaml")
+    files = {"archive": {"name": ARCHIVE, **facts(content)}}
+    fields = {"reader": "stl10", "shape": [3, 96, 96], "counts": COUNTS, "files": files}
+    return ten_classes(*sources, **{**fields, **changes})
 
 
 def published(server, content):
