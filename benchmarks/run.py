@@ -24,6 +24,7 @@ BENCHMARKS = {
     "crafting": ("device",),
     "eat_step": ("device",),
     "neighbours": (),
+    "photo_batches": (),
     "evaluation": (),
     "federated_round": (),
     "federated_memory": (),

@@ -139,7 +139,7 @@ def test_the_images_that_a_thief_has_are_a_known_dataset(tmp_path, monkeypatch):
 def test_a_setting_names_a_grid_and_must_be_the_studys(study):
     grid = SMOKE["studies"]["eat"]["grids"][0]
     two = [{**grid, "setting": "short"}, {**grid, "setting": "long", "train": {**grid["train"], "epochs": 3}}]
-    study("absent:", "settings: {short: two epochs, long: three epochs}\n\nabsent:")
+    study("figures:", "settings: {short: two epochs, long: three epochs}\n\nfigures:")
     part = plan_of(studies={"eat": {"grids": two}}).part("eat")
     assert {entry.setting for entry in part.cells} == {"short", "long"}
     assert {row["setting"] for row in part.present()[1]} == {"short", "long"}
@@ -241,7 +241,7 @@ def test_a_family_without_attacks_has_one_job_per_cell(toy):
 @pytest.mark.parametrize(
     ("data", "key", "says"),
     [
-        ({"defense": "eet"}, "defense", "did you mean 'eat'"),
+        ({"defense": "eeat"}, "defense", "did you mean 'eat'"),
         (
             {"defense": "eat", "options": {"part_per_member": 3}},
             "options.part_per_member",

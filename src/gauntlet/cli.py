@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
 )
 data_app = typer.Typer(help="Get, check and list datasets.", no_args_is_help=True)
+models_app = typer.Typer(help="Get ImageNet weights.", no_args_is_help=True)
 dml_app = typer.Typer(help="Deep metric learning: train and attack one cell.", no_args_is_help=True)
 classifier_app = typer.Typer(help="Classifiers: train and attack one cell.", no_args_is_help=True)
 federated_app = typer.Typer(help="Federated learning: train and measure one cell.", no_args_is_help=True)
@@ -30,6 +31,7 @@ stealing_app = typer.Typer(
 )
 study_app = typer.Typer(help="One study's measurements, figures and tables.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(models_app, name="models")
 app.add_typer(dml_app, name="dml")
 app.add_typer(classifier_app, name="classifier")
 app.add_typer(federated_app, name="federated")
@@ -68,6 +70,20 @@ def data_verify(names: Annotated[list[str], typer.Argument(help="Prepared datase
     from gauntlet.data import commands
 
     commands.verify(names)
+
+
+@models_app.command("fetch")
+def models_fetch(
+    architectures: Annotated[list[str], typer.Argument(help="Files of src/gauntlet/models/weights/.")],
+) -> None:
+    """Get the ImageNet weights of architectures, verify them and convert them to safetensors."""
+    from gauntlet.core.registry import module_path
+    from gauntlet.models.weights.fetch import fetch
+
+    for architecture in architectures:  # all names are checked first
+        module_path("weights", architecture)
+    for architecture in architectures:
+        fetch(architecture)
 
 
 @dml_app.command("train")
@@ -187,13 +203,16 @@ def study_publish(
     add: Annotated[
         bool, typer.Option("--add", help="Keep published cells that this run has not measured.")
     ] = False,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A table to leave out (repeat for more): at most 5 MB a study.")
+    ] = None,
 ) -> None:
     """Copy a study's gathered measurements to published/, to be committed to git."""
     from gauntlet.plan import load_plan
     from gauntlet.report.publish import publish
 
     part = load_plan(config).part(study)
-    publish(part.results, part.published, add=add, derived=part.study.derived)
+    publish(part.results, part.published, add=add, without=without or (), derived=part.study.derived)
     typer.echo(f"published {part.published}: commit it")
 
 

@@ -304,6 +304,7 @@ def _check_named(value: Any, file: str | Path, key: str) -> None:
     """Check every field that is called after a kind, however deep.
 
     ``options`` are checked where one such field is beside them; of two, the family says whose they are.
+    ``<kind>_options`` belong to the field called after the kind.
     """
     if isinstance(value, list):
         for index, entry in enumerate(value):
@@ -313,10 +314,13 @@ def _check_named(value: Any, file: str | Path, key: str) -> None:
     named = [kind for kind in registry.homes() if isinstance(value.get(kind), str)]
     for kind in named:
         _known(value[kind], _names(kind), kind, file, f"{key}.{kind}")
+        own = f"{kind}_options"
+        if own in value:
+            check_options(kind, value[kind], value[own], file=file, key=f"{key}.{own}")
     if len(named) == 1 and "options" in value:
         check_options(named[0], value[named[0]], value["options"], file=file, key=f"{key}.options")
     for name, entry in value.items():
-        if name != "options":
+        if not name.endswith("options"):
             _check_named(entry, file, f"{key}.{name}")
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import itertools
 import struct
 import tarfile
 import zipfile
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gauntlet.core.config import parse
-from gauntlet.data.registry import Entry
+from gauntlet.data.registry import Entry, PhotoEntry
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -84,6 +85,70 @@ def ten_classes(*sources: dict, **given) -> Entry:
     return parse(Entry, fields, file="toy.yaml")
 
 
+def zipped(*members: tuple[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip archive of regular files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", kind) as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name), content, compress_type=kind)
+    return out.getvalue()
+
+
+def photo(number: int, size: tuple[int, int] = (20, 16), mode: str = "RGB", kind: str = "JPEG") -> bytes:
+    """An encoded picture of ``size`` (width, height); every number gives another."""
+    from PIL import Image
+
+    random = np.random.default_rng(number)
+    made = "RGB" if mode == "P" else mode
+    channels = len(Image.new(made, (1, 1)).getbands())
+    coarse = random.integers(0, 256, (5, 6, channels), np.uint8)
+    picture = Image.fromarray(coarse if channels > 1 else coarse[..., 0], made).resize(size, Image.BICUBIC)
+    picture = picture.convert(mode)
+    out = io.BytesIO()
+    picture.save(out, kind, **({"quality": 90} if kind == "JPEG" else {}))
+    return out.getvalue()
+
+
+def photo_entry(*sources: dict, **given) -> PhotoEntry:
+    """A registry entry of a toy set of photos.
+
+    Args:
+        sources: DVC when there are none.
+        given: the fields ``reader``, ``counts`` and ``files``, and others that differ.
+    """
+    fields = {
+        "name": "toy",
+        "title": "Toy",
+        "reference": "handmade",
+        "licence": "none",
+        "terms": "fetch-only",
+        "folder": "datasets/toy",
+        "form": "photos",
+        "zero_shot": True,
+        "sources": list(sources) or [{"kind": "dvc"}],
+        **given,
+    }
+    return parse(PhotoEntry, fields, file="toy.yaml")
+
+
+def totals(**splits: tuple[int, int]) -> dict:
+    """Counts of photos: (images, classes) of each split."""
+    return {split: {"images": images, "classes": classes} for split, (images, classes) in splits.items()}
+
+
+def packed(folder, split: str) -> list[tuple[str, int, bytes]]:
+    """Name, label and bytes of every prepared photo of a split, read without the code under test."""
+    content = (folder / f"{split}_images.bin").read_bytes()
+    offsets = np.load(folder / f"{split}_offsets.npy")
+    labels = np.load(folder / f"{split}_labels.npy")
+    names = (folder / f"{split}_names.txt").read_text().splitlines()
+    assert offsets.dtype == np.int64
+    assert (offsets[0], offsets[-1]) == (0, len(content))
+    assert len(offsets) - 1 == len(labels) == len(names)
+    parts = [content[a:b] for a, b in itertools.pairwise(offsets)]
+    return list(zip(names, labels.tolist(), parts, strict=True))
+
+
 def facts(content: bytes) -> dict:
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -110,3 +175,10 @@ class Server:
     base: str
     content: dict[str, bytes]
     requests: list[str]
+
+    def source(self, **files: bytes) -> dict:
+        """Serve files by name, and the url source that names them."""
+        for name, content in files.items():
+            self.content[f"/files/{name}"] = content
+        listed = {name: facts(content) for name, content in files.items()}
+        return {"kind": "url", "bases": [f"{self.base}/files/"], "files": listed}

@@ -174,16 +174,22 @@ def test_data_dvc_pins_what_mini_needs_and_nothing_else(digits, fashion, mnist_5
     for name in set(registry.names()) - needed:
         file = f"datasets/{name}.dvc"
         if folders[name].is_dir():
-            pins[file] = {"outs": [pin(name, {file: folders[name] / file for file in registry.PREPARED})]}
+            prepared_files = registry.entry(name).prepared_files
+            pins[file] = {"outs": [pin(name, {file: folders[name] / file for file in prepared_files})]}
         elif registry.entry(name).prepared:
             (out,) = found[file]["outs"]
-            assert (set(out), out["path"], out["nfiles"]) == (OUT, name, len(registry.PREPARED))
+            assert (set(out), out["path"], out["nfiles"]) == (
+                OUT,
+                name,
+                len(registry.entry(name).prepared_files),
+            )
             pins[file] = found[file]
     assert found == pins
 
 
 def test_prepared_sets_are_not_committed():
-    paths = [f"{registry.folder(name)}/{file}" for name in registry.names() for file in registry.PREPARED]
+    entries = [registry.entry(name) for name in registry.names()]
+    paths = [f"{entry.folder}/{file}" for entry in entries for file in entry.prepared_files]
     for ignored in (*paths, "datasets/new/dataset.json"):
         assert subprocess.run(["git", "check-ignore", "-q", ignored], cwd=ROOT).returncode == 0, ignored
     for kept in ("data.dvc", "datasets/new.dvc"):

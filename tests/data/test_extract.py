@@ -8,7 +8,8 @@ import pytest
 from handmade import deb, tar
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.data.extract import extract, read_members
+from gauntlet.data import extract as extract_module
+from gauntlet.data.extract import extract, member_names, read_members, stream_members
 
 
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfile.TarInfo, bytes]:
@@ -211,3 +212,60 @@ def test_chosen_members_that_are_refused(tmp_path, members, reason):
 def test_chosen_members_of_a_damaged_archive(tmp_path, content):
     with pytest.raises(GauntletError, match=r"archive|unpack"):
         in_memory(tmp_path, content, limit=10_000)
+
+
+def streamed(tmp_path, name, content, names, limit=10_000):
+    (tmp_path / name).write_bytes(content)
+    found = list(stream_members(tmp_path / name, names, limit=limit))
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+    return found
+
+
+@pytest.mark.parametrize("kind", ["x.tgz", "x.zip"])
+def test_members_come_one_by_one_in_the_archives_order(tmp_path, kind):
+    members = [
+        ("top/b/2.jpg", b"two"),
+        ("top/._1.jpg", b"no"),
+        ("top/a/1.jpg", b"one"),
+        ("top/a/3.jpg", b"no"),
+    ]
+    content = tar(*members, mode="w:gz") if kind == "x.tgz" else zipped_many(*members)
+    assert streamed(tmp_path, kind, content, ["a/1.jpg", "b/2.jpg"]) == [
+        ("b/2.jpg", b"two"),
+        ("a/1.jpg", b"one"),
+    ]
+    assert member_names(tmp_path / kind) == [name for name, _ in members]
+
+
+def zipped_many(*members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def test_a_streamed_archive_is_read_no_further_than_needed(tmp_path):
+    whole = tar(("a", b"one"), ("b", bytes(100_000)), mode="w")
+    assert streamed(tmp_path, "x.tar", whole[:2000], ["a"]) == [("a", b"one")]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (zipped("a", b"/etc/passwd", 0o120777), "not a regular file"),
+        (zipped("../a", b"x"), "leads out"),
+        (zipped("/b/a", b"x"), "not a relative path"),
+        (zipped("a", bytes(20_000)), "more bytes than"),
+        (zipped("b", bytes(20_000)), "more bytes than"),
+        (zipped("a", bytes(6_000)), "it has 6000 bytes"),
+        (zipped("b", b"x"), "it has no a"),
+        (zipped_many(("a", b"x" * 50)).replace(b"x" * 50, b"y" * 50), "damaged archive"),
+        (b"PK", "damaged archive"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_hostile_members_of_a_streamed_zip(tmp_path, monkeypatch, content, reason):
+    monkeypatch.setattr(extract_module, "MEMBER_MAX", 5_000)
+    with pytest.raises(GauntletError, match=reason):
+        streamed(tmp_path, "x.zip", content, ["a"])

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import resolve
 from gauntlet.core.seeds import torch_generator
-from gauntlet.defenses.base import Batch, Member, Setting, evaluating
-from gauntlet.defenses.eat import member_rows, split_classes, split_samples
-from gauntlet.losses.proxy_anchor import proxy_anchor
+from gauntlet.defenses.embeddings.base import Batch, Member, Setting, evaluating
+from gauntlet.defenses.embeddings.eat import member_rows, split_classes, split_samples
+from gauntlet.losses.proxy_anchor import ProxyAnchor, proxy_anchor
 from gauntlet.models import build
 
 CLASSES, MEMBERS, EPS = 4, 3, 0.1
@@ -38,7 +38,7 @@ def batch(rows=24):
 
 def eat(count=MEMBERS, **options):
     made = resolve("defense", "eat")(**options)
-    made.begin(Setting(LABELS, CLASSES, count, seed=0, alpha=16.0, delta=0.1, eps=EPS, step=0.05, steps=3))
+    made.begin(Setting(LABELS, CLASSES, count, seed=0, loss=ProxyAnchor(16.0), eps=EPS, step=0.05, steps=3))
     return made
 
 
@@ -113,10 +113,7 @@ def test_with_one_member_attacks_on_the_ensemble_and_on_the_member_are_the_same(
 
 def mean_loss(made, targets, images, data, rows):
     with evaluating(targets), torch.no_grad():
-        values = [
-            proxy_anchor(t.net(images), data.labels[rows], t.proxies, made.setting.alpha, made.setting.delta)
-            for t in targets
-        ]
+        values = [proxy_anchor(t.net(images), data.labels[rows], t.proxies, 16.0, 0.1) for t in targets]
     return sum(values).item() / len(values)
 
 

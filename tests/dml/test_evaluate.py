@@ -37,7 +37,7 @@ EVALUATE = {
     "projection_seeds": [3],
 }
 SETTINGS = Evaluate(**EVALUATE)
-METRICS = ["recall@1", "recall@2", "recall@4", "recall@8", "map@r", "nmi", "ami", "f1"]
+METRICS = ["recall@1", "recall@2", "recall@4", "recall@8", "map@r", "nmi", "ami", "f1", "class_distance"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -182,12 +182,16 @@ def test_clean_scores_and_the_shift_attack_from_scratch(ensemble, models, tmp_pa
     )
 
 
-def test_an_attack_of_any_budget_and_length_covers_the_same_multiple_of_its_budget(ensemble):
-    target, _ = ensemble
-    assert target.step(0.1, 3) == pytest.approx(0.05)  # the headline's own
-    assert target.step(0.2, 3) == pytest.approx(0.1)
-    assert target.step(0.1, 6) == pytest.approx(0.025)
-    assert target.step(0.1, 1) == pytest.approx(0.1)  # one step reaches the edge of the ball
+def test_an_attack_of_any_budget_and_length_covers_the_same_multiple_of_its_budget():
+    attack = SETTINGS.attack("shift")
+    assert attack.step == 0.05  # the headline's own
+    assert attack.step_at(0.1, 3) == pytest.approx(0.05)
+    assert attack.step_at(0.2, 3) == pytest.approx(0.1)
+    assert attack.step_at(0.1, 6) == pytest.approx(0.025)
+    assert attack.step_at(0.1, 1) == pytest.approx(0.1)  # one step reaches the edge of the ball
+    own = Evaluate(**{**EVALUATE, "attacks": {"joint_pair": {"eps": 0.2, "steps": 6}}}).attack("joint_pair")
+    assert own.step == pytest.approx(0.05)
+    assert own.step_at(0.2, 6) == own.step
 
 
 def test_only_the_chosen_fraction_is_perturbed(ensemble, monkeypatch):

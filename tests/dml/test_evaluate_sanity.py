@@ -7,6 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 
+from gauntlet.core.registry import names
 from gauntlet.core.seeds import torch_generator
 from gauntlet.families.dml import checks
 from gauntlet.families.dml.settings import Evaluate
@@ -22,6 +23,24 @@ SETTINGS = Evaluate(
     sanity_images=100,
     sanity_steps=60,
 )
+#: All other objectives, and one of them with every other search and norm.
+MARGIN = {"objective": "margin"}
+OTHERS = Evaluate(
+    attacks={
+        **{name: {} for name in names("attack") if name not in SETTINGS.attacks},
+        "l2": {**MARGIN, "norm": "l2", "eps": 1.0},
+        "adam": {**MARGIN, "search": "adam", "step": 0.02},
+        "cw": {**MARGIN, "search": "cw", "step": 0.02, "steps": 10},
+        "square": {**MARGIN, "search": "square", "steps": 300},
+    },
+    eps=0.2,
+    step=0.04,
+    steps=20,
+    sweep_attack="l2",
+    sanity_images=100,
+    sanity_steps=60,
+)
+CLIMBERS = [label for label in OTHERS.attacks if label != "square"]
 
 
 def digits(classes, per_class):
@@ -68,19 +87,15 @@ def saturated(net):
     return lambda x: F.normalize(torch.tanh(1e4 * net(x)))
 
 
-def suite(net, source, attack):
+def suite(net, source, attack, settings=SETTINGS):
     images, labels = digits(range(5, 10), 30)
-    target = Target(net, images, labels, SETTINGS, seed=0)
+    target = Target(net, images, labels, settings, seed=0)
     headline = target.embed(target.attack(attack))
     found = checks.run(target, attack, headline, source)
-    assert {check.check for check in found} == {
-        "gradient",
-        "more_steps",
-        "bigger_eps",
-        "unbounded",
-        "transfer",
-        "random_noise",
-    }
+    expected = {"more_steps", "bigger_eps", "unbounded", "transfer", "random_noise"}
+    if attack != "square":
+        expected.add("gradient")
+    assert {check.check for check in found} == expected
     return found
 
 
@@ -95,6 +110,29 @@ def test_an_honest_network_passes(nets, attack, surrogate):
     if attack != "joint_pair":  # recall must fall to chance: 29 of the 149 others have the query's class
         unbounded = next(check for check in found if check.check == "unbounded")
         assert unbounded.bound == pytest.approx(29 / 149 + 0.098)
+
+
+@pytest.mark.parametrize("label", OTHERS.attacks)
+def test_an_honest_network_passes_under_every_other_attack_and_search(nets, label):
+    found = suite(nets[0], nets[1], label, OTHERS)
+    assert [check for check in found if not check.passed] == []
+
+
+@pytest.mark.parametrize("label", CLIMBERS)
+def test_every_other_attack_that_climbs_gradients_notices_their_absence(nets, label):
+    found = suite(sign(nets[0]), sign(nets[1]), label, OTHERS)
+    assert {"gradient", "unbounded"} <= {check.check for check in found if not check.passed}
+
+
+@pytest.mark.parametrize("mask", [sign, quantised, saturated])
+def test_a_query_search_is_not_misled_by_masked_gradients(nets, mask):
+    images, labels = digits(range(5, 10), 30)
+    target = Target(mask(nets[0]), images, labels, OTHERS, seed=0)
+    left = {
+        label: target.retrieve(target.embed(target.attack(label))).hits.mean() for label in ("l2", "square")
+    }
+    assert left["l2"] > 0.6
+    assert left["square"] < 0.2
 
 
 @pytest.mark.parametrize("mask", [sign, quantised, saturated])

@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from gauntlet import data
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import read_sidecar
-from gauntlet.core.registry import names
+from gauntlet.core.registry import names, resolve
 from gauntlet.families import weights
 from gauntlet.families.dml import checkpoints, train
 from gauntlet.families.dml.settings import Data
 from gauntlet.families.dml.split import class_split
 
-PAYLOADS = ("model.safetensors", "training.parquet")
+PAYLOADS = ("model.safetensors", "training.parquet", "spread.parquet")
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +46,25 @@ def recall_at_1(path, seed):
 
 @pytest.mark.parametrize("defense", names("defense"))
 def test_training_lowers_the_loss_and_separates_unseen_classes(tmp_path, defense):
-    fit(tmp_path, defense, 2 if defense == "eat" else 1, epochs=12)
+    loss = "triplet" if resolve("defense", defense).needs == "triplets" else "proxy_anchor"
+    options = {"loss": loss, "loss_options": {}} if loss == "triplet" else {}
+    fit(tmp_path, defense, 2 if defense == "eat" else 1, epochs=12, **options)
     table = pd.read_parquet(tmp_path / "training.parquet")
     assert list(table.columns) == ["seed", "epoch", "member", "loss", "passes"]
     assert table["loss"].iloc[-1] < table["loss"].iloc[0] * 0.95
     assert recall_at_1(tmp_path / "model.safetensors", 0) > 0.8
+
+
+def test_distances_are_those_of_the_trained_network(tmp_path):
+    fit(tmp_path, "none", epochs=2)
+    table = pd.read_parquet(tmp_path / "spread.parquet")
+    assert list(table.columns) == ["seed", "epoch", "member", "distance"]
+    assert table["epoch"].tolist() == [0, 1]
+    split = class_split(toy.dataset(), Data(train_classes=3, train_per_class=20), 0)
+    images = split.pixels(torch.from_numpy(split.train_images))  # fewer than the probe: all of them
+    embeddings = checkpoints.load(tmp_path / "model.safetensors", 0, "conv", 1, 8)(images)
+    pairs = [(a - b).norm() for i, a in enumerate(embeddings) for b in embeddings[:i]]
+    assert table["distance"].iloc[-1] == pytest.approx(torch.stack(pairs).mean().item(), rel=1e-5)
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(tmp_path):

@@ -32,7 +32,7 @@ def identity(defense="none", members=1, options=None, data=None, **train):
         "lr": 1e-3,
         "proxy_lr": 1e-2,
         "embedding": 8,
-        "alpha": 16.0,
+        "loss_options": {"alpha": 16.0},
         "eps": 0.1,
         "step": 0.05,
         "steps": 2,

@@ -2,7 +2,7 @@
 
 A fenced block is followed when its info string says how:
 
-    ```python file=src/gauntlet/defenses/toy.py      the whole content of this file
+    ```python file=src/gauntlet/defenses/embeddings/toy.py      the whole content of this file
     ```yaml file=config/studies/eat.yaml append      lines for the end of this file
     ```bash run                                      commands, in the root of the repository
 

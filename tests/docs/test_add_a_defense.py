@@ -25,8 +25,8 @@ identity = {
     "family": "dml", "dataset": "digits", "architecture": "conv",
     "data": {"train_classes": 5, "train_per_class": 20},
     "method": {"defense": method["defense"], "members": 1, "options": method["options"]},
-    "train": {"epochs": 1, "batch": 50, "lr": 1e-3, "proxy_lr": 1e-2, "embedding": 16, "alpha": 16.0,
-              "eps": 0.1, "step": 0.05, "steps": 1},
+    "train": {"epochs": 1, "batch": 50, "lr": 1e-3, "proxy_lr": 1e-2, "embedding": 16,
+              "loss_options": {"alpha": 16.0}, "eps": 0.1, "step": 0.05, "steps": 1},
 }
 print(gauntlet.__file__)
 print(options("defense", "noise"))
@@ -44,7 +44,7 @@ def insert(text, section, lines):
 def root(tmp_path):
     root = pages.copy(tmp_path, STUDY)
     (path, code), (study, line) = pages.blocks(PAGE)
-    assert (path, study) == ("src/gauntlet/defenses/noise.py", STUDY)
+    assert (path, study) == ("src/gauntlet/defenses/embeddings/noise.py", STUDY)
     assert f"yaml file={STUDY} insert=methods" in (pages.ROOT / PAGE).read_text()
     assert not (root / path).exists()
     (root / path).write_text(code)

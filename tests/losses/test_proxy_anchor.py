@@ -4,7 +4,7 @@ import pytest
 import torch
 from pytorch_metric_learning.losses import ProxyAnchorLoss
 
-from gauntlet.losses.proxy_anchor import proxy_anchor
+from gauntlet.losses.proxy_anchor import proxy_anchor, soft_proxy_anchor
 
 
 def batch(b=12, d=8, classes=6, dtype=torch.float64, labels=None):
@@ -62,3 +62,28 @@ def test_a_huge_scale_overflows_nothing():
     assert loss.item() > 1e3
     assert gradient.isfinite().all()
     assert gradient.abs().sum() > 0
+
+
+def test_soft_weights_that_are_one_hot_give_the_loss_itself():
+    embeddings, labels, proxies = batch()
+    hard = proxy_anchor(embeddings, labels, proxies, 16.0, 0.1)
+    soft = soft_proxy_anchor(embeddings, torch.eye(6, dtype=torch.float64)[labels], proxies, 16.0, 0.1)
+    for got, want in zip(
+        [soft, *torch.autograd.grad(soft, (embeddings, proxies))],
+        [hard, *torch.autograd.grad(hard, (embeddings, proxies))],
+        strict=True,
+    ):
+        torch.testing.assert_close(got, want)
+
+
+def test_soft_weights_against_a_loop():
+    embeddings, _, proxies = batch(b=5, classes=3)
+    generator = torch.Generator().manual_seed(3)
+    weights = torch.rand(5, 3, generator=generator, dtype=torch.float64)
+    total = 0.0
+    for p in range(3):
+        cosines = [float(torch.cosine_similarity(embeddings[x], proxies[p], dim=0)) for x in range(5)]
+        pull = sum(float(weights[x, p]) * math.exp(-4 * (cosines[x] - 0.2)) for x in range(5))
+        push = sum(float(1 - weights[x, p]) * math.exp(4 * (cosines[x] + 0.2)) for x in range(5))
+        total += (math.log(1 + pull) + math.log(1 + push)) / 3
+    assert soft_proxy_anchor(embeddings, weights, proxies, 4.0, 0.2).item() == pytest.approx(total, rel=1e-9)

@@ -5,14 +5,14 @@ import torch
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import names
-from gauntlet.models import build
+from gauntlet.models import build, restore
 from gauntlet.models.ensemble import Ensemble
 
 ARCHITECTURES = names("model")
 
 
-def test_the_three_architectures_are_there():
-    assert {"conv", "mobilenet_v2", "resnet18"} <= set(ARCHITECTURES)
+def test_the_architectures_are_there():
+    assert {"bn_inception", "conv", "mobilenet_v2", "resnet18", "resnet50"} <= set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 8), (1, 28), (3, 32), (3, 64)])
@@ -35,7 +35,7 @@ def test_unit_vectors_that_depend_on_the_image(architecture, channels, size):
     assert (gradient.flatten(1).abs().sum(dim=1) > 0).all()
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet50", "mobilenet_v2", "bn_inception"])
 def test_small_images_keep_their_resolution_at_the_stem(architecture):
     small, large = build(architecture, 3, 32, 8), build(architecture, 3, 64, 8)
     assert small.features(torch.rand(2, 3, 32, 32)).shape[2:] == (4, 4)
@@ -75,3 +75,17 @@ def test_the_ensembles_cosine_is_the_mean_of_its_members_cosines():
 def test_an_unknown_architecture_is_named():
     with pytest.raises(GauntletError, match="did you mean 'resnet18'"):
         build("resnet_18", 1, 28, 8)
+
+
+def test_a_network_is_restored_from_its_state():
+    torch.manual_seed(0)
+    net = build("conv", 1, 8, 6).eval()
+    images = torch.rand(3, 1, 8, 8)
+    restored = restore("conv", 1, 8, net.state_dict()).eval()
+    torch.testing.assert_close(restored(images), net(images), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("state", [{}, {"head.linear.bias": torch.zeros(6)}])
+def test_weights_of_another_network_are_refused(state):
+    with pytest.raises(GauntletError, match=r"model.safetensors: these are not weights of 'conv'"):
+        restore("conv", 1, 8, state, file="model.safetensors")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.models.optimizers import Adam, RmsProp, Sgd, make
+from gauntlet.models.optimizers import Adam, CoupledAdam, RmsProp, Sgd, make
 
 
 def network():
@@ -19,6 +19,7 @@ PAIRS = {
         lambda groups, decay, clip: Adam(groups, decay, clip, betas=(0.5, 0.9)),
         lambda groups, weight_decay: torch.optim.AdamW(groups, weight_decay=weight_decay, betas=(0.5, 0.9)),
     ),
+    "coupled_adam": (CoupledAdam, torch.optim.Adam),
     "sgd": (Sgd, torch.optim.SGD),
     "momentum": (
         lambda groups, decay, clip: Sgd(groups, decay, clip, momentum=0.9),
@@ -86,3 +87,13 @@ def test_a_parameter_out_of_reach_stays(name):
 def test_an_unknown_optimizer_is_named():
     with pytest.raises(GauntletError, match="did you mean 'rmsprop'"):
         make("rmspop", [])
+
+
+def test_frozen_parameters_stay():
+    net = network()
+    net[0].requires_grad_(False)
+    optimizer = Adam([([*net.parameters()], 1e-2)], weight_decay=0.1)
+    before = copy.deepcopy(net)
+    optimizer.descend(net(torch.ones(3, 4)).square().mean())
+    assert torch.equal(net[0].weight, before[0].weight)
+    assert not torch.equal(net[2].weight, before[2].weight)

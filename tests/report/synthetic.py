@@ -16,7 +16,7 @@ EAT = REPOSITORY / "config/studies/eat.yaml"
 METRICS = ["recall@1", "recall@2", "recall@4", "recall@8", "map@r", "nmi", "ami", "f1"]
 ATTACKS = ["shift", "centre", "joint_pair"]
 SEEDS = 5
-STEPS = {"train": ("training",), "attack": ("scores", "examples", "projections", "sanity")}
+STEPS = {"train": ("training", "spread"), "attack": ("scores", "examples", "projections", "sanity")}
 TABLES = [name for names in STEPS.values() for name in names]
 
 #: Robustness of each method: attacked score = clean * this (at the headline budget).
@@ -161,6 +161,13 @@ def write_cell(
         pd.DataFrame(training, columns=["seed", "epoch", "member", "loss", "passes"]),
         cost={"per_seed": {"seconds_per_epoch": {str(seed): members + seed / 10 for seed in seeds}}},
     )
+    distances = [
+        (seed, epoch, member, 0.5 + 0.3 * epoch * ROBUST[method] + 0.01 * seed)
+        for seed in seeds
+        for epoch in range(3)
+        for member in range(members)
+    ]
+    _write(train / "spread.parquet", pd.DataFrame(distances, columns=["seed", "epoch", "member", "distance"]))
     block = f"{seeds.start}-{seeds.stop - 1}"
     steps = {"train": train, "attack": attack}
     return {

@@ -256,3 +256,15 @@ def test_bad_options_and_names_are_named(gathered, tmp_path):
         figures.make(study, "f", read(gathered))
     assert not list(tmp_path.iterdir())
     assert set(names("figure")) >= {"budget", "comparison", "fraction", "projection", "transfer"}
+
+
+def test_distances_during_training_are_drawn_as_means_over_the_members(gathered):
+    from gauntlet.report.figures.collapse import collapse
+
+    figure, frame = collapse(read(gathered), STUDY, methods=["none", "eat"])
+    rows = read(gathered).spread
+    rows = rows[(rows["method"] == "eat") & (rows["dataset"] == "digits") & (rows["epoch"] == 2)]
+    line = frame[(frame["method"] == "eat") & (frame["dataset"] == "digits") & (frame["x"] == 3)]
+    assert line["mean"].item() == pytest.approx(rows["distance"].mean())
+    assert "epoch of the training" in texts(figure)
+    assert "distance of embeddings" in texts(figure)

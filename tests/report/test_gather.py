@@ -99,6 +99,7 @@ def test_an_edited_table_is_named(cells, tmp_path, name):
         "projections": "x",
         "sanity": "value",
         "training": "loss",
+        "spread": "distance",
     }
     table.loc[0, column[name.removesuffix(".parquet")]] += 1
     write_parquet(out / name, table)

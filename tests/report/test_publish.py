@@ -51,6 +51,17 @@ def test_publish_copies_and_checks(run, target):
         publish(out, target)
 
 
+@pytest.mark.parametrize("add", [False, True])
+def test_tables_that_are_left_out_are_in_no_part(run, target, add):
+    publish(run("none"), target)
+    written = publish(run("at", start=2), target, add=add, without=["examples"])
+    assert "examples.parquet" not in {path.name for path in written}
+    assert "examples" not in read(target).manifest["tables"]
+    assert trials(target) == ({("none", 0), ("none", 1)} if add else set()) | {("at", 2), ("at", 3)}
+    with pytest.raises(GauntletError, match="'exampels'"):
+        publish(run("at", start=2), target, without=["exampels"])
+
+
 def test_publish_counts_all_scales_of_a_study(run, target, monkeypatch):
     out = run("none", "eat", "at")
     size = sum(path.stat().st_size for path in out.iterdir())

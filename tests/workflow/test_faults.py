@@ -99,7 +99,7 @@ def test_lint_is_clean(fresh):
 
 def test_a_failed_trial_leaves_a_hole_and_the_command_that_reruns_it(fresh, tmp_path):
     project = fresh.copy(tmp_path / "project")
-    project.edit("src/gauntlet/defenses/at.py", "def loss(", "def broken(")
+    project.edit("src/gauntlet/defenses/embeddings/at.py", "def loss(", "def broken(")
     command = ("gauntlet", "reproduce", "--config", "config/smoke.yaml", "--study", "eat", "--cores", "2")
     done = project.run(*command, check=False)
     assert done.returncode == 1
@@ -110,7 +110,7 @@ def test_a_failed_trial_leaves_a_hole_and_the_command_that_reruns_it(fresh, tmp_
     assert "logs/dml/digits/conv/at-" in report
     assert list(project.folder.glob("results/dml/digits/conv/none-*/seeds-0-1/attack-*/scores.parquet"))
     # The cause is mended: only what was missing runs, and the end is good.
-    project.edit("src/gauntlet/defenses/at.py", "def broken(", "def loss(")
+    project.edit("src/gauntlet/defenses/embeddings/at.py", "def broken(", "def loss(")
     mended = project.run(*command)
     assert "none-" not in "".join(line for line in mended.stdout.splitlines() if line.startswith("train "))
     assert "Report: " in mended.stdout

@@ -26,7 +26,7 @@ def test_a_second_run_has_nothing_to_do(project):
 
 def test_a_comment_reruns_nothing(project):
     for path in (
-        "src/gauntlet/defenses/at.py",
+        "src/gauntlet/defenses/embeddings/at.py",
         "src/gauntlet/core/files.py",
         "config/smoke.yaml",
         "config/studies/eat.yaml",
@@ -40,7 +40,7 @@ def test_code_of_one_defense_retrains_that_defense(project):
     everything = len(list(project.folder.glob("results/dml/digits/conv/*/seeds-*")))
     users = len(list(project.folder.glob("results/dml/digits/conv/at*/seeds-*")))
     assert 0 < users < everything
-    file = project.folder / "src/gauntlet/defenses/at.py"
+    file = project.folder / "src/gauntlet/defenses/embeddings/at.py"
     file.write_text(file.read_text() + "\nEXTRA = 1\n")
     jobs = project.planned()
     assert jobs["dml_train"] == jobs["dml_attack"] == users
@@ -78,8 +78,8 @@ def test_more_seeds_do_not_retrain_the_old_ones(project):
 
 
 def test_a_new_defense_adds_its_own_trials_only(project):
-    source = (project.folder / "src/gauntlet/defenses/at.py").read_text()
-    (project.folder / "src/gauntlet/defenses/at_again.py").write_text(
+    source = (project.folder / "src/gauntlet/defenses/embeddings/at.py").read_text()
+    (project.folder / "src/gauntlet/defenses/embeddings/at_again.py").write_text(
         source.replace('@register("defense", "at")', '@register("defense", "at_again")')
     )
     project.edit(

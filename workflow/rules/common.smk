@@ -5,7 +5,9 @@ from pathlib import Path
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import digest_json, write_text
+from gauntlet.core import registry
 from gauntlet.data import folder as data_folder
+from gauntlet.models import weights
 from gauntlet.plan import make_plan
 
 
@@ -61,6 +63,16 @@ def needed(cell, step):
 def prepared(dataset):
     """The file that appears last when a dataset is prepared."""
     return f"{data_folder(dataset)}/dataset.json"
+
+
+#: File with ImageNet weights -> the architecture that they are for.
+WEIGHTS = {str(weights.path(name)): name for name in registry.names("weights")}
+
+
+def imagenet(cell):
+    """The ImageNet weights that a cell's networks begin with, if any."""
+    begun = cell.identity["train"].get("pretrained")
+    return [str(weights.path(cell.architecture))] if begun else []
 
 
 def natural(cell):

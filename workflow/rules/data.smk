@@ -16,3 +16,20 @@ rule prepare:
         "get dataset {wildcards.dataset}"
     shell:
         "gauntlet data fetch {wildcards.dataset} > {log:q} 2>&1"
+
+
+# ImageNet weights of one architecture, for networks that begin with them.
+rule imagenet:
+    output:
+        "datasets/weights/{file}.safetensors",
+    log:
+        "logs/data/{file}.log",
+    retries: 2
+    conda:
+        ENVIRONMENT
+    params:
+        architecture=lambda w, output: WEIGHTS[output[0]],
+    message:
+        "get ImageNet weights {wildcards.file}"
+    shell:
+        "gauntlet models fetch {params.architecture} > {log:q} 2>&1"

@@ -5,9 +5,14 @@
 rule dml_train:
     input:
         lambda w: prepared(w.dataset),
+        imagenet=lambda w: imagenet(cell_of("dml", w)),
     output:
         model="results/dml/{dataset}/{architecture}/{model}/seeds-{block}/model.safetensors",
-        curve="results/dml/{dataset}/{architecture}/{model}/seeds-{block}/training.parquet",
+        tables=multiext(
+            "results/dml/{dataset}/{architecture}/{model}/seeds-{block}/",
+            "training.parquet",
+            "spread.parquet",
+        ),
     log:
         "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/train.log",
     benchmark:

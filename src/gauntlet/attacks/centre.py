@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gauntlet.attacks.base import Attack
 from gauntlet.core.registry import register
 
 
 @register("attack", "centre")
-class Centre:
+class Centre(Attack):
     """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,) their classes."""
-
-    joint = False
 
     def __init__(self, clean: Tensor, labels: Tensor):
         _, classes, counts = torch.unique(labels, return_inverse=True, return_counts=True)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base import Attack
 from gauntlet.core.registry import register
 
 
 @register("attack", "joint_pair")
-class JointPair:
+class JointPair(Attack):
     """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,)."""
 
     joint = True

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base import Attack
 from gauntlet.core.registry import register
 
 #: t: small enough that the nearest images count, large enough that those behind them have gradients.
@@ -18,10 +19,8 @@ TEMPERATURE = 0.05
 
 
 @register("attack", "margin")
-class Margin:
+class Margin(Attack):
     """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,) their classes."""
-
-    joint = False
 
     def __init__(self, clean: Tensor, labels: Tensor):
         self.clean, self.labels = clean, labels

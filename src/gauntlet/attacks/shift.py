@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gauntlet.attacks.base import Attack
 from gauntlet.core.registry import register
 
 
 @register("attack", "shift")
-class Shift:
+class Shift(Attack):
     """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,), not used."""
-
-    joint = False
 
     def __init__(self, clean: Tensor, labels: Tensor):
         self.clean = clean

@@ -1,4 +1,4 @@
-"""Methods by name: ``@register("defense", "trades")`` in ``gauntlet/defenses/trades.py``.
+"""Methods by name: ``@register("defense", "trades")`` in ``gauntlet/defenses/embeddings/trades.py``.
 
 The file carries the method's name, so that a name resolves to its module without importing the
 siblings: adding a method changes nothing for the others, and the digest of a step covers only the

@@ -12,11 +12,12 @@ from gauntlet.data.registry import folder, names, pin
 
 if TYPE_CHECKING:
     from gauntlet.data.dataset import Dataset
+    from gauntlet.data.photos import PhotoSet
 
 __all__ = ["folder", "load", "names", "pin"]
 
 
-def load(name: str, folder: Path | None = None) -> Dataset:
+def load(name: str, folder: Path | None = None) -> Dataset | PhotoSet:
     """The prepared dataset ``name``, verified; see ``gauntlet.data.dataset.load``."""
     from gauntlet.data.dataset import load
 

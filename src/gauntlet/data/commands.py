@@ -17,20 +17,20 @@ def status() -> list[dict[str, object]]:
     return [_row(registry.entry(name)) for name in registry.names()]
 
 
-def _row(entry: registry.Entry) -> dict[str, object]:
+def _row(entry: registry.Entry | registry.PhotoEntry) -> dict[str, object]:
     return {
         "name": entry.name,
         "state": _state(entry),
         "folder": entry.folder,
-        "train": sum(entry.per_class("train")),
-        "test": sum(entry.per_class("test")),
-        "classes": len(entry.classes),
+        "train": entry.images("train"),
+        "test": entry.images("test"),
+        "classes": entry.class_count,
         "terms": entry.terms,
         "licence": entry.licence,
     }
 
 
-def _state(entry: registry.Entry) -> str:
+def _state(entry: registry.Common) -> str:
     from gauntlet.data.prepared import verify
 
     folder = Path(entry.folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json
 from gauntlet.data import registry
 from gauntlet.data.prepared import verify
+
+if TYPE_CHECKING:
+    from gauntlet.data.photos import PhotoSet
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,10 @@ class Dataset:
     test: Split
 
 
-def load(name: str, folder: Path | None = None) -> Dataset:
+def load(name: str, folder: Path | None = None) -> Dataset | PhotoSet:
     """Read a prepared set, after comparing the hashes of its files with the registry's.
+
+    A set of photos (``form: photos``) is a ``PhotoSet``.
 
     Args:
         name: its name in the registry.
@@ -72,6 +78,10 @@ def load(name: str, folder: Path | None = None) -> Dataset:
     if fault := verify(folder, entry.prepared):
         file, problem = fault
         raise GauntletError(problem, file=folder / file, remedy=f"{remedy} (replaces the damaged copy)")
+    if entry.form == "photos":
+        from gauntlet.data.photos import open_set
+
+        return open_set(name, folder)
     facts = read_json(folder / "dataset.json")
     return Dataset(
         name=name,

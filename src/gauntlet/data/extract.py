@@ -8,12 +8,13 @@ written through a link, and paths can be judged by their text alone.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ from gauntlet.data.ar import Part, members
 CHUNK = 1 << 20
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 NAME_MAX = 255  # bytes in one part of a path, on common file systems
+MEMBER_MAX = 1 << 26  # bytes of one member that `stream_members` holds in memory; a photo has a few MB
 REMEDY = "do not use this archive; get it again from its publisher"
 
 
@@ -101,6 +103,120 @@ def read_members(archive: str | Path, names: Collection[str], *, limit: int) -> 
     raise GauntletError(f"it has no {', '.join(missing)}", file=archive, remedy=REMEDY)
 
 
+def stream_members(archive: str | Path, names: Collection[str], *, limit: int) -> Iterator[tuple[str, bytes]]:
+    """The files ``names`` of a tar or zip archive one by one, in the archive's order; nothing is written.
+
+    Reading ends with the last of them, so that at any time one of them is in memory.
+
+    Args:
+        names: their paths. The archive may have them inside of further folders.
+        limit: the most bytes that the members may have together, wanted or not.
+
+    Yields:
+        Name, as in ``names``, and content.
+
+    Raises:
+        GauntletError: a hostile or damaged archive; a file is missing, appears twice, is a link or
+            a special file, is encrypted, or has more than ``MEMBER_MAX`` bytes.
+    """
+    archive = Path(archive)
+    names = frozenset(names)
+    found: set[str] = set()
+
+    def refuse(member: str, problem: str) -> GauntletError:
+        return GauntletError(f"refused: {problem}", file=archive, key=member, remedy=REMEDY)
+
+    with _damage(archive):
+        for member in _members(archive):
+            if problem := unsafe(member.name):
+                raise refuse(member.name, problem)
+            limit -= member.size
+            if limit < 0:
+                raise refuse(member.name, "the archive unpacks to more bytes than this dataset can have")
+            if (name := _end(member.name, names)) is None:
+                continue
+            if name in found:
+                raise refuse(member.name, "it appears twice")
+            if not member.regular:
+                raise refuse(member.name, "it is not a regular file")
+            if member.encrypted:
+                raise GauntletError(
+                    "it is encrypted; unpack it with the publisher's password, and pack it again without one",
+                    file=archive,
+                    key=member.name,
+                    remedy="zip -0 -r NEW.zip FOLDER",
+                )
+            if member.size > MEMBER_MAX:
+                raise refuse(member.name, f"it has {member.size} bytes")
+            found.add(name)
+            yield name, member.read()
+            if len(found) == len(names):
+                return
+    missing = sorted(names - found)
+    raise GauntletError(
+        f"it has no {missing[0]}" + (f", nor {len(missing) - 1} other files" if missing[1:] else ""),
+        file=archive,
+        remedy=REMEDY,
+    )
+
+
+def member_names(archive: str | Path) -> list[str]:
+    """Paths of the files in a tar or zip archive. Raises GauntletError when it is damaged."""
+    archive = Path(archive)
+    with _damage(archive):
+        return [member.name for member in _members(archive)]
+
+
+def _end(member: str, names: frozenset[str]) -> str | None:
+    """The name that the path ``member`` is, or ends with; the longest."""
+    parts = PurePosixPath(member).parts
+    for first in range(len(parts)):
+        if (name := "/".join(parts[first:])) in names:
+            return name
+    return None
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A member of an archive that is not a folder. ``read`` gives its ``size`` bytes."""
+
+    name: str
+    size: int
+    regular: bool
+    read: Callable[[], bytes]
+    encrypted: bool = False
+
+
+def _members(archive: Path) -> Iterator[_Member]:
+    """Every member but folders, as they lie in the archive."""
+    if archive.name.endswith(".zip"):
+        with zipfile.ZipFile(archive) as zipped:
+            for info in sorted(zipped.infolist(), key=lambda info: info.header_offset):
+                if not info.is_dir():
+                    regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
+                    content = functools.partial(zipped.read, info)
+                    yield _Member(info.filename, info.file_size, regular, content, bool(info.flag_bits & 1))
+    else:
+        with tarfile.open(archive, "r:*") as tar:
+            for info in tar:
+                if not info.isdir():
+                    yield _Member(
+                        info.name, info.size, info.isreg(), lambda info=info: tar.extractfile(info).read()
+                    )
+
+
+def unsafe(member: str) -> str | None:
+    """What is wrong with a member's name as a path inside of a folder, or None."""
+    pure = PurePosixPath(member)
+    if "\0" in member or "\\" in member or member[1:2] == ":" or pure.is_absolute():
+        return "its name is not a relative path"
+    if ".." in pure.parts:
+        return "its name leads out of the folder"
+    if any(len(os.fsencode(part)) > NAME_MAX for part in pure.parts):
+        return "its name is too long"
+    return None
+
+
 @contextmanager
 def _damage(archive: Path) -> Iterator[None]:
     import lzma
@@ -128,14 +244,9 @@ class _Target:
 
     def path(self, member: str) -> Path:
         """Where ``member`` goes. Raises GauntletError when that is outside the folder."""
-        pure = PurePosixPath(member)
-        if "\0" in member or "\\" in member or member[1:2] == ":" or pure.is_absolute():
-            raise self.refuse(member, "its name is not a relative path")
-        if ".." in pure.parts:
-            raise self.refuse(member, "its name leads out of the folder")
-        if any(len(os.fsencode(part)) > NAME_MAX for part in pure.parts):
-            raise self.refuse(member, "its name is too long")
-        return self.root / pure
+        if problem := unsafe(member):
+            raise self.refuse(member, problem)
+        return self.root / PurePosixPath(member)
 
     def spend(self, count: int, member: str) -> None:
         self.left -= count

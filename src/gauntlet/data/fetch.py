@@ -13,8 +13,8 @@ from filelock import FileLock
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic
 from gauntlet.core.registry import resolve
-from gauntlet.data import prepared, registry
-from gauntlet.data.registry import PREPARED, Entry
+from gauntlet.data import packed, prepared, registry
+from gauntlet.data.registry import Common
 from gauntlet.data.sources import Found, Unavailable, apt, dvc, folder, index, store, url, wheel
 
 OBTAIN = {
@@ -50,7 +50,7 @@ def prepare(name: str, folder: Path | None = None) -> Path:
     return obtain(entry, Path(folder) if folder is not None else Path(entry.folder))
 
 
-def obtain(entry: Entry, folder: Path) -> Path:
+def obtain(entry: Common, folder: Path) -> Path:
     """``prepare`` for an entry that need not be in the registry's file."""
     if _intact(entry, folder):
         say(f"{entry.name}: already prepared, verified")
@@ -72,7 +72,7 @@ def obtain(entry: Entry, folder: Path) -> Path:
     return folder
 
 
-def _intact(entry: Entry, folder: Path) -> bool:
+def _intact(entry: Common, folder: Path) -> bool:
     return entry.prepared is not None and prepared.verify(folder, entry.prepared) is None
 
 
@@ -83,7 +83,7 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _obtain(entry: Entry, folder: Path) -> None:
+def _obtain(entry: Common, folder: Path) -> None:
     answers = []
     with atomic(folder) as temporary:
         scratch = temporary.parent / "source"
@@ -94,39 +94,51 @@ def _obtain(entry: Entry, folder: Path) -> None:
                 _build(entry, attempt(scratch), temporary)
                 break
             except (Unavailable, GauntletError) as error:
-                answers.append(f"{label}: {getattr(error, 'problem', error)}")
-                say(f"{entry.name}: not from {label}: {getattr(error, 'problem', error)}")
+                answers.append(f"{label}: {_why(error)}")
+                say(f"{entry.name}: not from {label}: {_why(error)}")
             finally:
                 shutil.rmtree(scratch)
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             files = ", ".join(file.name for file in entry.files.values())
+            ask = f"register with the publisher ({entry.reference})" if entry.terms == "account" else ""
             raise GauntletError(
                 f"no source could serve the dataset {entry.name!r}\n    " + "\n    ".join(answers),
-                remedy=f"connect to the network, or set GAUNTLET_DATA to a folder that has {files}",
+                remedy=(f"{ask}, and" if ask else "connect to the network, or")
+                + f" set GAUNTLET_DATA to a folder that has {files}",
             )
     say(f"{entry.name}: prepared and verified in {folder}, from {label}")
     if entry.prepared is None:
-        pins = "\n".join(f"    {file}: {digest}" for file, digest in prepared.hashes(folder).items())
+        hashes = prepared.hashes(folder, entry.prepared_files)
+        pins = "\n".join(f"    {file}: {digest}" for file, digest in hashes.items())
         say(f"{entry.name}: put these lines into its entry of registry.yaml:\n  prepared:\n{pins}")
 
 
-def _build(entry: Entry, found: Found, folder: Path) -> None:
+def _why(error: Exception) -> str:
+    """What a source answered: the problem, and the file and the member that it is about."""
+    if not isinstance(error, GauntletError):
+        return str(error)
+    where = [Path(error.file).name] if error.file else []
+    return ": ".join([*where, *([error.key] if error.key else []), error.problem])
+
+
+def _build(entry: Common, found: Found, folder: Path) -> None:
     """Make the prepared set in the new folder ``folder``, and verify it."""
     if found.prepared:
         folder.mkdir()
-        for file in PREPARED:
+        for file in entry.prepared_files:
             if not (found.prepared / file).is_file():
                 raise Unavailable(f"{file} is missing")
             shutil.copyfile(found.prepared / file, folder / file)
     else:
         read = resolve("reader", found.reader or entry.reader)
-        prepared.write(read(found.files, entry), entry, folder)
+        write = packed.write if entry.form == "photos" else prepared.write
+        write(read(found.files, entry), entry, folder)
     if entry.prepared and (fault := prepared.verify(folder, entry.prepared)):
         raise Unavailable(f"{fault[0]}: its SHA-256 after preparation is not the registry's")
 
 
-def _attempts(entry: Entry) -> Iterator[tuple[str, Callable[[Path], Found]]]:
+def _attempts(entry: Common) -> Iterator[tuple[str, Callable[[Path], Found]]]:
     """What to try, in order: a label, and a function of an empty scratch folder."""
     if given := os.environ.get("GAUNTLET_DATA"):
         yield f"GAUNTLET_DATA ({given})", lambda scratch: store.obtain(Path(given), entry, scratch)

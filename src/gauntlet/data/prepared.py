@@ -7,7 +7,7 @@ are the smallest unsigned type that holds them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -66,14 +66,14 @@ def write(arrays: Mapping[str, np.ndarray], entry: Entry, folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def hashes(folder: Path) -> dict[str, str]:
+def hashes(folder: Path, files: Iterable[str] = PREPARED) -> dict[str, str]:
     """SHA-256 of each prepared file."""
-    return {file: sha256_file(folder / file) for file in PREPARED}
+    return {file: sha256_file(folder / file) for file in files}
 
 
 def verify(folder: Path, expected: Mapping[str, str]) -> tuple[str, str] | None:
     """The first prepared file that is missing or altered, with the problem; None when all is well."""
-    for file in PREPARED:
+    for file in expected:
         path = folder / file
         if not path.is_file():
             return file, "this file of the prepared dataset is missing"

@@ -21,15 +21,20 @@ def locate(files: Mapping[str, RawFile], root: Path, scratch: Path) -> dict[str,
     Several datasets use the same file names, so content decides.
 
     Raises:
-        Unavailable: a file is missing, or no file of that name has the registry's content.
+        Unavailable: a file is missing; no file of that name has the registry's content; there are several
+            files of a name for which the registry has no hash.
     """
     return {role: _find(file, root, scratch) for role, file in files.items()}
 
 
 def _find(file: RawFile, root: Path, scratch: Path) -> Path:
     faults = []
+    if file.unverified:
+        return _only(file.name, root)
     for index, path in enumerate(_candidates(root, file.name)):
         if path.name != file.name:
+            if file.size is None:  # without it, what is unpacked would have no limit
+                continue
             unpacked = scratch / f"{file.name}.{index}"
             unpacked.mkdir(parents=True)
             try:
@@ -44,6 +49,19 @@ def _find(file: RawFile, root: Path, scratch: Path) -> Path:
     raise Unavailable(f"{file.name}: {faults[0] if faults else 'not there'}")
 
 
+def _only(name: str, root: Path) -> Path:
+    """The file of this name, of which no hash is known: then there must not be a choice."""
+    found = [path for path in _candidates(root, name) if path.name == name]
+    if not found:
+        raise Unavailable(f"{name}: not there")
+    if len(found) > 1:
+        raise Unavailable(
+            f"{name}: there are {len(found)} files of this name, and no published hash tells which one is "
+            "meant; put this set's files into a folder with the set's name"
+        )
+    return found[0]
+
+
 def _candidates(root: Path, name: str) -> Iterator[Path]:
     for depth in range(DEPTH + 1):
         for suffix in ("", ".gz"):
@@ -52,7 +70,7 @@ def _candidates(root: Path, name: str) -> Iterator[Path]:
 
 def _fault(path: Path, file: RawFile) -> str | None:
     size = path.stat().st_size
-    if size != file.size:
+    if file.size is not None and size != file.size:
         return f"{'truncated' if size < file.size else 'altered'}: {size} bytes, not {file.size}"
     kind = "sha256" if file.sha256 else "md5"
     with open(path, "rb") as handle:

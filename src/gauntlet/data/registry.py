@@ -5,11 +5,12 @@ Imports no NumPy: the workflow reads it while parsing.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.errors import GauntletError, did_you_mean
@@ -19,7 +20,7 @@ REGISTRY = Path(__file__).with_name("registry.yaml")
 #: The roots a prepared set may live under: what `mini` needs, and everything else.
 ROOTS = ("data", "datasets")
 
-#: The files of every prepared set.
+#: The files of a prepared set of arrays.
 PREPARED = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "dataset.json")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -28,21 +29,34 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~+-]*$")]
 Positive = Annotated[int, Field(gt=0)]
 
 
-class File(Strict):
-    """A file by content. MD5 is weak: only for publishers who give nothing else."""
+class Content(Strict):
+    """What is known of a file. MD5 is weak: only for publishers who give nothing else."""
 
-    size: Positive = Field(description="bytes")
+    size: Positive | None = Field(None, description="bytes; absent where it is not known")
     sha256: Sha256 | None = None
     md5: Md5 | None = None
+    unverified: bool = Field(
+        False, description="no hash is published: the reader and the counts have to do; never downloaded"
+    )
 
     @model_validator(mode="after")
-    def _has_a_hash(self) -> File:
-        if not (self.sha256 or self.md5):
+    def _has_a_hash(self) -> Content:
+        hashed = bool(self.sha256 or self.md5)
+        if self.unverified and hashed:
+            raise ValueError("a file with a hash is not unverified")
+        if not (self.unverified or hashed):
             raise ValueError("sha256 (or md5, where nothing else is published) is missing")
         return self
 
 
-class RawFile(File):
+class File(Content):
+    """A file to download: its size and a hash are known."""
+
+    size: Positive = Field(description="bytes")
+    unverified: Literal[False] = False
+
+
+class RawFile(Content):
     """A file that the reader reads, as it is after unpacking."""
 
     name: FileName
@@ -70,11 +84,11 @@ class Apt(Strict):
 
 
 class Wheel(Strict):
-    """A file inside an installed Python package."""
+    """Files inside an installed Python package."""
 
     kind: Literal["wheel"]
     package: str = Field(description="name as imported")
-    path: str = Field(description="file inside the package's folder")
+    path: str = Field(description="file inside the package's folder, or folder with all of the files")
 
     @property
     def label(self) -> str:
@@ -131,8 +145,8 @@ class Counts(Strict):
     test: Positive | list[Positive]
 
 
-class Entry(Strict):
-    """One dataset. ``name`` is its key in the file."""
+class Common(Strict):
+    """What every dataset has. ``name`` is its key in the file."""
 
     name: FileName
     title: str
@@ -140,26 +154,20 @@ class Entry(Strict):
     licence: str
     terms: Literal["vendor", "fetch-only", "account"]
     folder: str
-    classes: list[str] = Field(min_length=2)
-    shape: Annotated[list[Positive], Field(min_length=3, max_length=3)]
-    peak: Annotated[int, Field(gt=0, le=255)]
-    counts: Counts
     reader: str
     files: dict[str, RawFile] = Field(min_length=1)
     sources: list[Source] = Field(min_length=1)
     prepared: dict[str, Sha256] | None = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> Entry:
+    def _agrees(self) -> Common:
         allowed = [f"{root}/{self.name}" for root in ROOTS]
         if self.folder not in allowed:
             raise ValueError(f"folder must be {' or '.join(allowed)}")
-        for split in ("train", "test"):
-            per_class = getattr(self.counts, split)
-            if isinstance(per_class, list) and len(per_class) != len(self.classes):
-                raise ValueError(f"counts.{split} needs {len(self.classes)} numbers, one per class")
-        if self.prepared is not None and set(self.prepared) != set(PREPARED):
-            raise ValueError(f"prepared must name exactly {', '.join(PREPARED)}")
+        if self.terms == "account" and any(isinstance(source, Url) for source in self.sources):
+            raise ValueError("what needs an account is not downloaded: no source may be a url")
+        if self.prepared is not None and set(self.prepared) != set(self.prepared_files):
+            raise ValueError(f"prepared must name exactly {', '.join(self.prepared_files)}")
         return self
 
     @property
@@ -167,24 +175,138 @@ class Entry(Strict):
         """DVC's pin of the prepared set, relative to the repository's root."""
         return Path("data.dvc" if self.folder.startswith("data/") else f"{self.folder}.dvc")
 
+
+def _spelt_out(classes: object) -> object:
+    """``Latin/01..26`` stands for 26 classes, ``Latin/01`` to ``Latin/26``."""
+    if not isinstance(classes, list):
+        return classes
+    out = []
+    for name in classes:
+        if match := re.fullmatch(r"(.*?)(\d+)\.\.(\d+)", name) if isinstance(name, str) else None:
+            stem, first, last = match.groups()
+            if int(first) > int(last):
+                raise ValueError(f"{name!r} ends before it starts")
+            out += [f"{stem}{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
+        else:
+            out.append(name)
+    return out
+
+
+class Entry(Common):
+    """A set of images of one size, prepared as arrays."""
+
+    form: Literal["arrays"] = "arrays"
+    classes: Annotated[list[str], Field(min_length=2), BeforeValidator(_spelt_out)]
+    shape: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    peak: Annotated[int, Field(gt=0, le=255)]
+    counts: Counts
+    train_classes: Positive | None = Field(
+        None, description="so many classes are for training alone, the others for testing: zero-shot"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Entry:
+        if self.train_classes and self.train_classes >= len(self.classes):
+            raise ValueError("train_classes leaves no class for testing")
+        for split in ("train", "test"):
+            per_class = getattr(self.counts, split)
+            if isinstance(per_class, list) and len(per_class) != len(self.classes):
+                raise ValueError(f"counts.{split} needs {len(self.classes)} numbers, one per class")
+        return self
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        return PREPARED
+
+    @property
+    def class_count(self) -> int:
+        return len(self.classes)
+
+    def images(self, split: str) -> int:
+        """Images of a split, ``train`` or ``test``."""
+        return sum(self.per_class(split))
+
     def per_class(self, split: str) -> list[int]:
         """Images per class of ``split`` (``train`` or ``test``), in label order."""
         counts = getattr(self.counts, split)
-        return counts if isinstance(counts, list) else [counts] * len(self.classes)
+        counts = counts if isinstance(counts, list) else [counts] * len(self.classes)
+        if not self.train_classes:
+            return counts
+        return [
+            count if (label < self.train_classes) == (split == "train") else 0
+            for label, count in enumerate(counts)
+        ]
+
+
+class Total(Strict):
+    """One split of a set of photos. The classes may be thousands, so only totals are given."""
+
+    images: Positive
+    classes: Positive
+
+
+class Totals(Strict):
+    """The official split. A set with a ``gallery`` has its queries in ``test``."""
+
+    train: Total
+    test: Total
+    gallery: Total | None = None
+
+
+class PhotoEntry(Common):
+    """A set of photos of all sizes, prepared as the publisher's encoded files, one after the other."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = ("images.bin", "offsets.npy", "labels.npy", "names.txt")
+
+    form: Literal["photos"]
+    zero_shot: bool = Field(False, description="no class of train may occur in another split")
+    counts: Totals
+
+    @property
+    def splits(self) -> dict[str, Total]:
+        """The splits that there are, by name, in the order train, test, gallery."""
+        return {split: total for split, total in self.counts if total is not None}
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        return (*(f"{split}_{suffix}" for split in self.splits for suffix in self.SUFFIXES), "dataset.json")
+
+    @property
+    def class_count(self) -> int:
+        # test and gallery share their classes; of a set that is not zero-shot, train has them all
+        return self.counts.train.classes + (self.counts.test.classes if self.zero_shot else 0)
+
+    def images(self, split: str) -> int:
+        """Images of a split; 0 for one that the set does not have."""
+        return self.splits[split].images if split in self.splits else 0
+
+
+#: The prepared forms, and the model of an entry of each.
+FORMS: dict[str, type[Common]] = {"arrays": Entry, "photos": PhotoEntry}
 
 
 @cache
-def load(path: Path = REGISTRY) -> dict[str, Entry]:
+def load(path: Path = REGISTRY) -> dict[str, Entry | PhotoEntry]:
     """All entries by name. Raises GauntletError naming the file and the key at fault."""
     content = load_yaml(path)
     entries = {}
     for name, entry in content.items():
         fields = {"name": name, **entry} if isinstance(entry, dict) else entry
-        entries[name] = parse(Entry, fields, file=path, key=name)
+        form = entry.get("form", "arrays") if isinstance(entry, dict) else "arrays"
+        if form not in FORMS:
+            raise GauntletError(
+                f"unknown form {form!r}",
+                file=path,
+                key=f"{name}.form",
+                remedy=did_you_mean(str(form), FORMS),
+            )
+        entries[name] = parse(FORMS[form], fields, file=path, key=name)
     return entries
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> Entry | PhotoEntry:
     """The entry of one dataset. Raises GauntletError for an unknown name, with the closest one."""
     entries = load()
     if name not in entries:

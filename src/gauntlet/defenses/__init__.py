@@ -1,4 +1,2 @@
-"""Defenses: how a network is trained to withstand attacks. One file each; see docs/add-a-defense.md."""
-
-#: What the files of this folder register.
-KIND = "defense"
+"""Defenses: how a network is trained to withstand attacks. One file each, by what the network gives:
+embeddings or classes."""

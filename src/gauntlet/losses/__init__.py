@@ -1,1 +1,4 @@
-"""Losses that several defenses share."""
+"""Losses of metric learning, one file each."""
+
+#: What the files of this folder register.
+KIND = "loss"

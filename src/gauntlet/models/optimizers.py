@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
@@ -41,11 +42,14 @@ class Optimizer:
         self.steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
 
     def descend(self, loss: Tensor, factor: float = 1.0) -> None:
-        """One update down the gradient of ``loss``; a parameter that it does not reach stays.
+        """One update down the gradient of ``loss``; a parameter that it does not reach, or that is frozen
+        (``requires_grad`` False), stays.
 
         ``factor`` multiplies every learning rate.
         """
-        self.step(torch.autograd.grad(loss, self.parameters, allow_unused=True), factor)
+        free = [p for p in self.parameters if p.requires_grad]
+        found = iter(torch.autograd.grad(loss, free, allow_unused=True))
+        self.step([next(found) if p.requires_grad else None for p in self.parameters], factor)
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor | None], factor: float = 1.0) -> None:
@@ -89,6 +93,27 @@ class Adam(Optimizer):
 
     def _update(self, parameters, gradients, averages, steps, lr):
         adamw(
+            parameters,
+            gradients,
+            *averages,
+            [],
+            steps,
+            fused=True,
+            amsgrad=False,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            lr=lr,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+class CoupledAdam(Adam):
+    """Adam with the weight decay added to the gradient (Kingma and Ba 2015, arXiv 1412.6980)."""
+
+    def _update(self, parameters, gradients, averages, steps, lr):
+        adam(
             parameters,
             gradients,
             *averages,

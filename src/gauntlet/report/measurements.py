@@ -60,6 +60,10 @@ class Measurements:
         return self._table("training")
 
     @cached_property
+    def spread(self):
+        return self._table("spread")
+
+    @cached_property
     def rounds(self):
         return self._table("rounds")
 

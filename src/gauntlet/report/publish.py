@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from gauntlet.core.blocks import seeds_of
-from gauntlet.core.errors import GauntletError
+from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.core.files import atomic, write_json
 from gauntlet.report.derived import derive
 from gauntlet.report.frames import types, whole
@@ -26,12 +26,14 @@ def publish(
     target: str | Path,
     *,
     add: bool = False,
+    without: Collection[str] = (),
     derived: Mapping[str, DerivedEntry] | None = None,
 ) -> list[Path]:
     """Copy gathered measurements to ``published/<study>/<scale>`` after checking them; returns the files.
 
     Args:
         add: keep the published cells that ``source`` has not measured, and replace the others.
+        without: tables to leave out, such as outcomes per example that nothing drawn needs.
         derived: the study's derived scores, which ``add`` computes anew from the tables of all cells.
 
     Raises:
@@ -40,13 +42,22 @@ def publish(
     """
     source, target = Path(source), Path(target)
     measurements = read(source)
+    if unknown := sorted(set(without) - set(measurements.manifest["tables"])):
+        raise GauntletError(
+            f"there is no table {unknown[0]!r}",
+            file=source,
+            remedy=did_you_mean(unknown[0], measurements.manifest["tables"]),
+        )
+    for name in without:
+        del measurements.manifest["tables"][name]
     with atomic(target) as folder:
         folder.mkdir()
         if add and (target / MANIFEST).is_file():
-            _write_both(folder, read(target), measurements, derived or {})
+            _write_both(folder, read(target), measurements, without, derived or {})
         else:
-            for path in (MANIFEST, *(f"{name}.parquet" for name in measurements.manifest["tables"])):
-                shutil.copyfile(source / path, folder / path)
+            for name in measurements.manifest["tables"]:
+                shutil.copyfile(source / f"{name}.parquet", folder / f"{name}.parquet")
+            write_json(folder / MANIFEST, measurements.manifest)
         _check_size(folder, target)
     return sorted(target.iterdir())
 
@@ -60,12 +71,16 @@ def _check_size(folder: Path, target: Path) -> None:
         raise GauntletError(
             f"{size / 1e6:.1f} MB of published measurements; at most {LIMIT / 1e6:.0f} MB a study",
             file=target,
-            remedy="evaluate fewer test images or fewer sweeps at this scale",
+            remedy="leave out a table (--without), or evaluate fewer test images or sweeps at this scale",
         )
 
 
 def _write_both(
-    folder: Path, old: Measurements, new: Measurements, derived: Mapping[str, DerivedEntry]
+    folder: Path,
+    old: Measurements,
+    new: Measurements,
+    without: Collection[str],
+    derived: Mapping[str, DerivedEntry],
 ) -> None:
     """The measurements of ``new``, and those of ``old`` whose cells it lacks."""
     replaced = {_key(cell) for cell in new.manifest["cells"]}
@@ -73,6 +88,8 @@ def _write_both(
     _check_mixture(kept, new.manifest["cells"], old.folder)
     frames = {}
     for name in dict.fromkeys([*new.manifest["tables"], *old.manifest["tables"]]):
+        if name in without:
+            continue
         table = getattr(old, name)
         if absent := [column for column in types(name) if column not in table]:
             raise GauntletError(

@@ -13,9 +13,9 @@ SCALES = {
     "paper": "paper scale",
 }
 
-#: Metrics of the attack jobs. All but the last lie in [0, 1]; of those of retrieval and clustering higher is
-#: better for the defender, of those of a theft (from ``accuracy`` on) for the attacker. A study
-#: adds those that it derives, in units of their own, under its key ``metrics``.
+#: Metrics of the attack jobs. All but the last and distances lie in [0, 1]; of those of retrieval and
+#: clustering higher is better for the defender, of those of a theft (from ``accuracy`` on) for the attacker.
+#: A study adds those that it derives, in units of their own, under its key ``metrics``.
 METRICS = {
     "recall@1": "R@1",
     "recall@2": "R@2",
@@ -30,6 +30,8 @@ METRICS = {
     "relative_accuracy": "accuracy relative to the target's",
     "agreement": "agreement with the target",
     "success": "attack success rate",
+    "class_distance": "distance between classes (0 to 2)",
+    "distance": "distance of embeddings (0 to 2)",
     "gradient_cosine": "cosine of input gradients",
 }
 
@@ -40,6 +42,14 @@ ATTACKS = {
     "centre": "centre",
     "margin": "margin",
     "joint_pair": "joint pair",
+    "nearest_positive": "nearest positive",
+    "nearest_positive_long": "nearest positive, 50 steps",
+    "nearest_positive_adam": "nearest positive, Adam",
+    "nearest_positive_l2": "nearest positive, L2",
+    "other_centre": "other centre",
+    "triplet": "triplet",
+    "pal": "Proxy-Anchor",
+    "gtm": "nearest negative",
     "fgsm": "FGSM",
     "bim": "BIM",
     "pgd": "PGD",
@@ -48,6 +58,7 @@ ATTACKS = {
     "fgsm_targeted": "FGSM, targeted",
     "bim_targeted": "BIM, targeted",
     "pgd_targeted": "PGD, targeted",
+    "cw_targeted": "C&W, targeted",
     "worst": "worst attack",
 }
 
@@ -89,6 +100,7 @@ AXES = {
     "steps": "PGD steps",
     "fraction": "perturbed images (% of the test set)",
     "passes": "forward-backward passes per training image",
+    "epoch": "epoch of the training",
 }
 
 #: Checks of the sanity suite: what each must show.

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from gauntlet.core.tables import attacks, federated, predictions, stealing, training
+from gauntlet.core.tables import attacks, federated, predictions, spread, stealing, training
 
 COLUMNS = {
     **attacks.COLUMNS,
     **federated.COLUMNS,
     **predictions.COLUMNS,
+    **spread.COLUMNS,
     **stealing.COLUMNS,
     **training.COLUMNS,
 }
-KEYS = {**attacks.KEYS, **federated.KEYS, **predictions.KEYS, **stealing.KEYS, **training.KEYS}
+KEYS = {
+    **attacks.KEYS,
+    **federated.KEYS,
+    **predictions.KEYS,
+    **spread.KEYS,
+    **stealing.KEYS,
+    **training.KEYS,
+}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.data.raw import locate
-from gauntlet.data.registry import REGISTRY, Entry, File, FileName, Folder, RawFile
+from gauntlet.data.registry import REGISTRY, Content, Entry, FileName, Folder, RawFile
 from gauntlet.data.sources import Found, Unavailable, store
 
 LISTINGS = REGISTRY.with_name("listings")
@@ -20,7 +20,7 @@ LISTINGS = REGISTRY.with_name("listings")
 class Listing(Strict):
     """The files of one form, by name."""
 
-    files: dict[FileName, File]
+    files: dict[FileName, Content]
 
 
 def obtain(source: Folder, entry: Entry, scratch: Path) -> Found:

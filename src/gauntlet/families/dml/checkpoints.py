@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gauntlet.core.errors import GauntletError
 from gauntlet.families import weights
-from gauntlet.models import build
+from gauntlet.models import restore
 from gauntlet.models.ensemble import Ensemble
 
 
@@ -47,13 +46,6 @@ def load(
     """
     members = []
     for own in read(path, seed):
-        proxies = own.pop("proxies")
-        net: nn.Module = build(architecture, channels, size, embedding=proxies.shape[1])
-        try:
-            net.load_state_dict(own)
-        except RuntimeError as error:
-            raise GauntletError(
-                f"these are not weights of {architecture!r}", file=path, remedy="train the model again"
-            ) from error
-        members.append(net)
+        del own["proxies"]  # for training alone
+        members.append(restore(architecture, channels, size, own, file=path))
     return Ensemble(members).to(device).eval().requires_grad_(False)

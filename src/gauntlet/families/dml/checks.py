@@ -1,7 +1,8 @@
-"""The sanity suite of a ``dml`` trial: every headline attack on the scores that it is made for.
+"""The sanity suite of a ``dml`` trial: every attack on the scores that it is made for.
 
 Attacks on single images are checked on recall@1, joint attacks on NMI and F1. Not the other way round:
 NMI and F1 ignore cluster names, so that an attack which moves whole classes together may raise them.
+Attacks with a goal of their own, such as a rank, are checked on that.
 """
 
 from __future__ import annotations
@@ -14,69 +15,87 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.attacks.derivative import disagreement
-from gauntlet.attacks.pgd import random_start
-from gauntlet.core.registry import resolve
+from gauntlet.attacks.norms import ball
+from gauntlet.attacks.searches import base as searches
 from gauntlet.core.seeds import numpy_generator, torch_generator
-from gauntlet.families.dml.target import Target, is_joint
+from gauntlet.families.dml.target import Target
 from gauntlet.metrics import clustering, sanity
 
 SHUFFLES = 20
 
 
 def run(
-    target: Target, attack: str, headline: Tensor, source: Callable[[Tensor], Tensor] | None
+    target: Target, label: str, headline: Tensor, source: Callable[[Tensor], Tensor] | None
 ) -> list[sanity.Check]:
     """The suite of one attack, on ``settings.sanity_images`` images (or all, where there are fewer).
 
     Args:
         target: the whole network.
-        attack: the headline attack.
+        label: of the attack.
         headline: (n, D) embeddings of all images under it.
         source: another network to make transfer examples on; None takes the pixels as embedding.
     """
-    settings = target.settings
+    settings, attack = target.settings, target.settings.attack(label)
     rows = sample(target, settings.sanity_images)
-    joint = is_joint(attack)
+    joint = target.method(label).joint
     if joint:  # perturbs its whole set together, so the suite's images are a set of their own
         target = target.subset(rows)
         rows = torch.arange(len(rows), device=rows.device)
     other = Target(source or pixels(target.images), target.images, target.labels, settings, target.seed)
-    measure = _clustering if joint else _recall
+    measure, floor, left = _made_for(target, label, rows)
+    # The suite counts budgets in balls that hold all images, which have radius 1 in L-inf only.
+    whole = ball(attack.norm).whole(target.images)
+    own = attack.eps / whole
 
     def score(eps: float, steps: int, kind: sanity.Kind) -> dict[str, float]:
-        if kind == "white_box" and not joint and (eps, steps) == (settings.eps, settings.steps):
-            return measure(target, headline[rows], rows)
+        if kind == "white_box" and not joint and (eps, steps) == (own, attack.steps):
+            return measure(headline[rows], rows)
         if kind == "random_noise":
             generator = torch_generator(target.seed, "attack", "random_noise")
-            images = target.images[rows]
-            noise = torch.rand(images.shape, generator=generator).to(images.device)
-            images = (images + (2 * noise - 1) * eps).clamp(0, 1)
+            images = ball(attack.norm).start(target.images[rows], eps * whole, generator)
         else:
             maker = other if kind == "transfer" else target
-            images = maker.attack(attack, eps=eps, steps=steps, rows=rows)
-        return measure(target, target.embed(images), rows)
+            images = maker.attack(label, eps=eps * whole, steps=steps, rows=rows)
+        return measure(target.embed(images), rows)
 
     checks = sanity.suite(
         score,
-        eps=settings.eps,
-        steps=settings.steps,
-        more_steps=settings.sanity_steps,
-        clean=measure(target, target.clean[rows], rows),
-        floor=_clustering_floor(target) if joint else _recall_floor(target, rows),
+        eps=own,
+        steps=attack.steps,
+        more_steps=round(settings.sanity_steps * attack.steps / settings.steps),
+        clean=measure(target.clean[rows], rows),
+        floor=floor,
         images=len(rows),
-        left=sanity.LEFT if joint else 0.0,
+        left=left,
     )
-    return [_gradient(target, attack, rows), *checks]
+    if not searches.make(attack.search, attack.norm, attack.options).gradients:
+        return checks
+    return [_gradient(target, label, rows), *checks]
 
 
-def _gradient(target: Target, attack: str, rows: Tensor) -> sanity.Check:
+def _gradient(target: Target, label: str, rows: Tensor) -> sanity.Check:
     """Whether the attack's gradient is that of the deployed network, at its random start."""
-    settings, generator = target.settings, torch_generator(target.seed, "sanity", "gradient")
-    method = resolve("attack", attack)(target.clean, target.labels)
-    start = random_start(target.images[rows], settings.eps, generator)
+    attack, generator = target.settings.attack(label), torch_generator(target.seed, "sanity", "gradient")
+    method = target.method(label)
+    start = ball(attack.norm).start(target.images[rows], attack.eps, generator)
     return sanity.gradient(
         disagreement(lambda images: method.objective(target.net(images), rows), start, generator=generator)
     )
+
+
+def _made_for(target: Target, label: str, rows: Tensor):
+    """The scores that an attack is made for, as (embeddings, rows) -> {metric: score}; their floor; and the
+    share of the clean scores over it that an unbounded attack may leave."""
+    method = target.method(label)
+    if method.joint:
+        return lambda e, rows: _clustering(target, e), _clustering_floor(target), sanity.LEFT
+    if goal := method.goal:
+
+        def measure(embeddings: Tensor, rows: Tensor) -> dict[str, float]:
+            return {goal.metric: goal.score(target.measures(label, embeddings, rows)[goal.metric])}
+
+        return measure, {goal.metric: 0.0}, sanity.LEFT
+    return lambda e, rows: _recall(target, e, rows), _recall_floor(target, rows), 0.0
 
 
 def sample(target: Target, count: int) -> Tensor:
@@ -104,7 +123,7 @@ def _recall_floor(target: Target, rows: Tensor) -> dict[str, float]:
     return {"recall@1": float((same / (len(classes) - 1)).mean())}
 
 
-def _clustering(target: Target, embeddings: Tensor, rows: Tensor) -> dict[str, float]:
+def _clustering(target: Target, embeddings: Tensor) -> dict[str, float]:
     clusters = target.cluster(embeddings)
     return {
         "nmi": clustering.nmi(target.classes, clusters),

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from gauntlet import data
+from gauntlet.attacks.searches import base as searches
 from gauntlet.core.config import parse
 from gauntlet.core.digest import code_digest
 from gauntlet.core.provenance import Recorder
@@ -79,9 +80,7 @@ def run(
         source = None if surrogate is None else network(surrogate, seed)
         return Trial(target, split.test_index, source).measure()
 
-    # Forward-backward passes over all members, as training counts them: choosing a restart costs half of one.
-    choice = 0.5 if settings.restarts > 1 else 0
-    passes = (settings.steps + choice) * settings.restarts * identity["method"]["members"]
+    passes = _passes(settings, identity["method"]["members"])
     attack_block(
         recorder,
         measure,
@@ -94,8 +93,20 @@ def run(
         columns=COLUMNS,
         tables=TABLES["attack"],
         cost=lambda done: {
-            "passes_per_image": dict.fromkeys(settings.attacks, passes),
+            "passes_per_image": passes,
             "seconds": {seed: done[seed]["seconds"] for seed in seeds},
         },
     )
-    print(f"every headline attack: {passes:g} forward-backward passes per image", file=sys.stderr)
+    shown = ", ".join(f"{label} {count:g}" for label, count in passes.items())
+    print(f"forward-backward passes per image: {shown}", file=sys.stderr)
+
+
+def _passes(settings: Evaluate, members: int) -> dict[str, float]:
+    """Label -> forward-backward passes over all members, as training counts them; a forward pass is half a
+    one. Raises GauntletError for a search that cannot do what is asked of it."""
+    found = {}
+    for label in settings.attacks:
+        attack = settings.attack(label)
+        search = searches.make(attack.search, attack.norm, attack.options)
+        found[label] = search.passes(attack.steps, attack.restarts) * members
+    return found

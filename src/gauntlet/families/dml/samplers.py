@@ -8,11 +8,10 @@ from torch import Tensor
 
 from gauntlet.core.errors import GauntletError
 
-#: Images per class in a batch of the balanced sampler, where the batch is large enough.
-PER_CLASS = 4
 
-
-def batches(kind: str, labels: Tensor, batch: int, generator: torch.Generator) -> list[Tensor]:
+def batches(
+    kind: str, labels: Tensor, batch: int, generator: torch.Generator, per_class: int = 4
+) -> list[Tensor]:
     """The batches of one epoch.
 
     Args:
@@ -20,16 +19,16 @@ def batches(kind: str, labels: Tensor, batch: int, generator: torch.Generator) -
         labels: (n,) labels of the training set, on the CPU.
         batch: images per batch.
         generator: CPU generator of this epoch.
+        per_class: images per class in a balanced batch.
 
     Returns:
         Index tensors (b,) into the training set, all of the same size; n // batch of them, at least one.
     """
-    sampler = {"random": random, "balanced": balanced}.get(kind)
-    if sampler is None:
-        raise GauntletError(
-            f"unknown sampler {kind!r}", key="train.sampler", remedy="choose random or balanced"
-        )
-    return sampler(labels, batch, generator)
+    if kind == "random":
+        return random(labels, batch, generator)
+    if kind == "balanced":
+        return balanced(labels, batch, per_class, generator)
+    raise GauntletError(f"unknown sampler {kind!r}", key="train.sampler", remedy="choose random or balanced")
 
 
 def random(labels: Tensor, batch: int, generator: torch.Generator) -> list[Tensor]:
@@ -40,14 +39,14 @@ def random(labels: Tensor, batch: int, generator: torch.Generator) -> list[Tenso
     return [piece for piece in order.split(batch) if len(piece) == batch]
 
 
-def balanced(labels: Tensor, batch: int, generator: torch.Generator) -> list[Tensor]:
-    """Random classes, the same number of images of each: at least ``PER_CLASS``, more if classes are few.
+def balanced(labels: Tensor, batch: int, per_class: int, generator: torch.Generator) -> list[Tensor]:
+    """Random classes, the same number of images of each: ``per_class``, or more if classes are few.
 
     Classes go round in random order, and so do the images of each class: none comes again before all
     have come. A batch holds classes * images <= ``batch`` rows.
     """
     groups = [(labels == label).nonzero()[:, 0] for label in labels.unique()]
-    classes = min(len(groups), max(1, batch // PER_CLASS))
+    classes = min(len(groups), max(1, batch // per_class))
     each = batch // classes
     class_queue = _Queue(torch.arange(len(groups)), generator)
     queues = [_Queue(group, generator) for group in groups]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, RootModel, field_serializer, field_validator, model_validator
 
 from gauntlet.core.config import Strict
 
 #: Step -> the tables (``core.tables``) that its job writes.
-TABLES = {"train": ("training",), "attack": ("scores", "examples", "projections", "sanity")}
+TABLES = {"train": ("training", "spread"), "attack": ("scores", "examples", "projections", "sanity")}
 
 #: The registered kind of this family's networks.
 NETWORK = "model"
@@ -30,7 +30,7 @@ class Data(Strict):
 class Method(Strict):
     """A defense and how it is used."""
 
-    defense: str = Field(description="a file in src/gauntlet/defenses/")
+    defense: str = Field(description="a file in src/gauntlet/defenses/embeddings/")
     members: Positive = Field(1, description="networks in the ensemble")
     options: dict[str, Any] = Field(default_factory=dict, description="arguments of the defense")
 
@@ -40,25 +40,79 @@ class Train(Strict):
 
     epochs: Positive
     batch: Positive
-    lr: PositiveFloat = Field(description="Adam's rate for the network")
-    proxy_lr: PositiveFloat = Field(description="Adam's rate for the proxies")
-    weight_decay: NonNegative = 0.0
     sampler: str = Field("random", pattern="^(random|balanced)$")
+    per_class: Positive = Field(
+        4, description="images per class in a balanced batch, or more if classes are few"
+    )
     embedding: Positive = Field(description="embedding dimension of one member")
-    alpha: PositiveFloat = Field(32.0, description="Proxy-Anchor scale")
-    delta: NonNegative = Field(0.1, description="Proxy-Anchor margin (cosine)")
+    pretrained: bool = Field(False, description="begin with ImageNet weights (docs/architectures.md)")
+    normalise: bool = Field(True, description="show pretrained weights images as they were on ImageNet")
+    freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm as it began")
+    warmup: int = Field(0, ge=0, description="epochs that train the head and the proxies alone")
+    loss: str = Field("proxy_anchor", description="a file in src/gauntlet/losses/")
+    loss_options: dict[str, Any] = Field(default_factory=dict, description="arguments of the loss")
+    optimizer: Literal["adamw", "adam"] = Field(
+        "adamw", description="adam adds the weight decay to the gradient"
+    )
+    lr: PositiveFloat = Field(description="rate for the network")
+    proxy_lr: PositiveFloat | None = Field(None, description="rate for the proxies; lr when absent")
+    weight_decay: NonNegative = 0.0
+    decay_every: Positive | None = Field(
+        None, description="epochs after which all rates are multiplied by decay"
+    )
+    decay: PositiveFloat = 0.5
     clip: PositiveFloat = Field(10.0, description="gradient value clipping")
     eps: Pixel = Field(description="L-inf budget of the training attack")
     step: Pixel = Field(description="step of the training attack")
     steps: Positive = Field(description="steps of the training attack")
 
 
+class AttackSettings(Strict):
+    """One attack of a trial; what is absent is the headline's."""
+
+    objective: str | None = Field(
+        None, description="a file in src/gauntlet/attacks/; the attack's label when absent"
+    )
+    search: str = Field("pgd", description="a file in src/gauntlet/attacks/searches/")
+    options: dict[str, Any] = Field(default_factory=dict, description="arguments of the search")
+    norm: Literal["linf", "l2"] = Field("linf", description="of the budget; l2 needs an eps of its own")
+    eps: PositiveFloat | None = Field(None, description="pixel range 1; l2: over all pixels of an image")
+    step: PositiveFloat | None = Field(
+        None, description="absent: as far in relation to eps and steps as the headline's"
+    )
+    steps: Positive | None = Field(None, description="iterations of the search")
+    restarts: Positive | None = None
+
+    @model_validator(mode="after")
+    def _a_norm_has_its_budget(self) -> AttackSettings:
+        if self.norm != "linf" and self.eps is None:
+            raise ValueError(f"an attack in the norm {self.norm} needs its own eps")
+        if self.norm == "linf" and (self.eps or 0) > 1:
+            raise ValueError("an L-inf eps above 1 is the whole pixel range")
+        return self
+
+    def step_at(self, eps: float, steps: int) -> float:
+        """The step size of this (complete) attack at another budget and length, which then covers the same
+        multiple of its budget."""
+        return min(eps, self.step * (eps / self.eps) * (self.steps / steps))
+
+
+class Attacks(RootModel[dict[str, AttackSettings]]):
+    """Label -> attack."""
+
+
 class Evaluate(Strict):
-    """The test-time attacks. Every list includes what the figures and the sanity suite need."""
+    """The test-time attacks. Every list includes what the figures and the sanity suite need.
+
+    ``attacks`` is a list of names, or a mapping from labels to attacks; the list ``[shift]`` is short for the
+    mapping ``{shift: {}}``, and is what it is written as.
+    """
 
     test_per_class: Positive | None = Field(None, description="test images per class; all when absent")
-    attacks: list[str] = Field(description="files in src/gauntlet/attacks/; the worst is reported")
-    eps: Pixel
+    attacks: dict[str, AttackSettings] = Field(
+        description="files in src/gauntlet/attacks/, or attacks by label; the headline's worst is reported"
+    )
+    eps: Pixel = Field(description="L-inf budget of the headline")
     step: Pixel
     steps: Positive
     restarts: Positive = 1
@@ -73,11 +127,50 @@ class Evaluate(Strict):
     transfer: bool = Field(True, description="member-to-member transfer matrix of ensembles")
     projection_seeds: list[int] = Field([], description="seeds whose t-SNE coordinates are kept")
 
+    @field_validator("attacks", mode="before", json_schema_input_type=list[str] | Attacks)
+    @classmethod
+    def _by_label(cls, attacks: Any) -> Any:
+        if not isinstance(attacks, list):
+            return attacks
+        if not all(isinstance(name, str) for name in attacks):
+            raise ValueError("give the names of attacks")
+        if len(set(attacks)) < len(attacks):
+            raise ValueError("an attack is there twice")
+        return {name: {} for name in attacks}
+
+    @field_serializer("attacks")
+    def _as_written(self, attacks: dict[str, AttackSettings]) -> Any:
+        plain = AttackSettings()
+        if all(entry in (plain, AttackSettings(objective=label)) for label, entry in attacks.items()):
+            return list(attacks)
+        return {label: entry.model_dump(mode="json") for label, entry in attacks.items()}
+
     @model_validator(mode="after")
-    def _sweep_is_an_attack(self) -> Evaluate:
+    def _labels_are_known(self) -> Evaluate:
+        if taken := {"clean", "worst"} & set(self.attacks):
+            raise ValueError(f"attacks cannot be called {sorted(taken)}")
         if self.sweep_attack not in self.attacks:
-            raise ValueError(f"sweep_attack {self.sweep_attack!r} is not among attacks {self.attacks}")
+            raise ValueError(f"sweep_attack {self.sweep_attack!r} is not among attacks {list(self.attacks)}")
         return self
+
+    def attack(self, label: str) -> AttackSettings:
+        """The attack with that label, complete."""
+        entry = self.attacks[label]
+        eps, steps = entry.eps or self.eps, entry.steps or self.steps
+        return entry.model_copy(
+            update={
+                "objective": entry.objective or label,
+                "eps": eps,
+                "step": entry.step or self.step * (eps / self.eps) * (self.steps / steps),
+                "steps": steps,
+                "restarts": entry.restarts or self.restarts,
+            }
+        )
+
+    def headline(self) -> list[str]:
+        """Labels of the attacks with the headline's budget, which may be compared: the worst is theirs."""
+        found = {label: self.attack(label) for label in self.attacks}
+        return [label for label, attack in found.items() if (attack.norm, attack.eps) == ("linf", self.eps)]
 
 
 def method_kind(method: dict[str, Any]) -> tuple[str, str]:
@@ -87,12 +180,23 @@ def method_kind(method: dict[str, Any]) -> tuple[str, str]:
 
 def train_methods(identity: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """The registered methods (kind, name) that a training uses."""
-    return (("defense", identity["method"]["defense"]), ("model", identity["architecture"]))
+    train, architecture = identity["train"], identity["architecture"]
+    return (
+        ("defense", identity["method"]["defense"]),
+        ("loss", train["loss"]),
+        ("model", architecture),
+        *((("weights", architecture),) if train["pretrained"] else ()),
+    )
 
 
 def evaluate_methods(identity: dict[str, Any], evaluate: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """The registered methods (kind, name) that an evaluation uses."""
-    return (("model", identity["architecture"]), *(("attack", name) for name in evaluate["attacks"]))
+    attacks = evaluate["attacks"]
+    entries = {label: {} for label in attacks} if isinstance(attacks, list) else attacks
+    objectives = {entry.get("objective") or label for label, entry in entries.items()}
+    searches = {entry.get("search", "pgd") for entry in entries.values()}
+    named = [("attack", name) for name in objectives] + [("search", name) for name in searches]
+    return (("model", identity["architecture"]), *sorted(named))
 
 
 def needs(identity: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.attacks.embedding import BATCH
-from gauntlet.attacks.pgd import random_start
-from gauntlet.core.registry import resolve
+from gauntlet.attacks.norms import ball
 from gauntlet.core.seeds import numpy_generator, torch_generator
-from gauntlet.families.dml.target import Target, is_joint, retrieval_scores
+from gauntlet.families.dml.target import Target, retrieval_scores
 from gauntlet.metrics import clustering
 
 Point = dict[str, Any]
@@ -28,13 +27,14 @@ def budgets(target: Target, full: Callable[[Tensor], dict[str, float]], headline
     """Suites ``eps`` and ``steps``: the sweep attack at each budget and length, on all images.
 
     ``full`` scores the embeddings of all perturbed images; ``headline`` (n, D) are those at the headline
-    setting, which is not attacked again.
+    setting, which is not attacked again. Budgets are in the norm of the sweep attack.
     """
     settings = target.settings
-    points = [("eps", eps, settings.steps) for eps in settings.eps_sweep]
-    points += [("steps", settings.eps, steps) for steps in settings.steps_sweep]
+    attack = settings.attack(settings.sweep_attack)
+    points = [("eps", eps, attack.steps) for eps in settings.eps_sweep]
+    points += [("steps", attack.eps, steps) for steps in settings.steps_sweep]
     for suite, eps, steps in points:
-        if (eps, steps) == (settings.eps, settings.steps):
+        if (eps, steps) == (attack.eps, attack.steps):
             embeddings = headline
         else:
             embeddings = target.embed(target.attack(settings.sweep_attack, eps=eps, steps=steps))
@@ -47,6 +47,7 @@ def fractions(target: Target, headline: Tensor) -> Iterator[Point]:
     The parts are nested. Clustering scores of the mixed set.
     """
     settings = target.settings
+    attack = settings.attack(settings.sweep_attack)
     n = len(target.classes)
     order = numpy_generator(target.seed, "fraction").permutation(n)
     for fraction in settings.fractions:
@@ -58,8 +59,8 @@ def fractions(target: Target, headline: Tensor) -> Iterator[Point]:
             embeddings[rows] = target.embed(target.attack(settings.sweep_attack, rows=rows))
         yield {
             "suite": "fraction",
-            "eps": settings.eps,
-            "steps": settings.steps,
+            "eps": attack.eps,
+            "steps": attack.steps,
             "fraction": fraction,
             "scores": clustering.scores(target.classes, target.cluster(embeddings)),
         }
@@ -69,38 +70,37 @@ def transfer(target: Target, members: list[Target]) -> Iterator[Point]:
     """Suite ``transfer``: recall@1 of member j under examples made on member i, and the mean pairwise
     cosine of the members' input gradients. The attack is the first listed that works image by image.
     """
-    settings = target.settings
-    attack = transfer_attack(settings.attacks)
-    if attack is None:
+    label = transfer_attack(target)
+    if label is None:
         return
-    common = {"suite": "transfer", "attack": attack, "eps": settings.eps, "steps": settings.steps}
+    attack = target.settings.attack(label)
+    common = {"suite": "transfer", "attack": label, "eps": attack.eps, "steps": attack.steps}
     for i, source in enumerate(members):
-        images = source.attack(attack)
+        images = source.attack(label)
         for j, victim in enumerate(members):
             score = retrieval_scores(victim.retrieve(victim.embed(images)))["recall@1"]
             yield {**common, "fraction": 1.0, "detail": f"{i}->{j}", "scores": {"recall@1": score}}
-    cosine = gradient_cosine(attack, members)
+    cosine = gradient_cosine(label, members)
     yield {**common, "steps": 0, "fraction": 1.0, "scores": {"gradient_cosine": cosine}}
 
 
-def transfer_attack(attacks: list[str]) -> str | None:
-    return next((name for name in attacks if not is_joint(name)), None)
+def transfer_attack(target: Target) -> str | None:
+    return next((label for label in target.settings.attacks if not target.method(label).joint), None)
 
 
-def gradient_cosine(attack: str, members: list[Target]) -> float:
+def gradient_cosine(label: str, members: list[Target]) -> float:
     """Mean over images and pairs of members of the cosine of their input gradients of the attack's objective.
 
     Taken at the attack's random start, as some objectives have no gradient at the clean image.
     """
     first = members[0]
-    start = random_start(
-        first.images, first.settings.eps, torch_generator(first.seed, "attack", "gradient_cosine")
-    )
+    attack = first.settings.attack(label)
+    generator = torch_generator(first.seed, "attack", "gradient_cosine")
+    start = ball(attack.norm).start(first.images, attack.eps, generator)
     rows = torch.arange(len(start), device=start.device)
     gradients = []
     for member in members:
-        method = resolve("attack", attack)(member.clean, member.labels)
-        found = []
+        method, found = member.method(label), []
         for part in rows.split(BATCH):
             images = start[part].requires_grad_(True)
             found += torch.autograd.grad(method.objective(member.net(images), part).sum(), images)

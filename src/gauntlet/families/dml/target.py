@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base import Attack, make
 from gauntlet.attacks.embedding import BATCH, perturb
-from gauntlet.core.registry import resolve
 from gauntlet.core.seeds import torch_generator
 from gauntlet.families.dml.settings import Evaluate
 from gauntlet.metrics import clustering, retrieval
@@ -35,6 +35,7 @@ class Target:
         self.net, self.images, self.labels, self.settings, self.seed = net, images, labels, settings, seed
         self.classes = labels.cpu().numpy()
         self.clean = self.embed(images)
+        self._methods: dict[str, Attack] = {}
 
     def subset(self, rows: Tensor) -> Target:
         return Target(self.net, self.images[rows], self.labels[rows], self.settings, self.seed)
@@ -44,32 +45,45 @@ class Target:
         with torch.no_grad():
             return torch.cat([self.net(part) for part in images.split(BATCH)])
 
-    def step(self, eps: float, steps: int) -> float:
-        """The step size: the attack of any budget and length covers the same multiple of its budget."""
-        settings = self.settings
-        return min(eps, settings.step * (eps / settings.eps) * (settings.steps / steps))
+    def method(self, label: str) -> Attack:
+        """The attack with that label, on these images; its targets are the same ones at every budget."""
+        if label not in self._methods:
+            generator = torch_generator(self.seed, "attack", label, "targets")
+            name = self.settings.attack(label).objective
+            self._methods[label] = make(name, self.clean, self.labels, generator)
+        return self._methods[label]
 
     def attack(
-        self, name: str, *, eps: float | None = None, steps: int | None = None, rows: Tensor | None = None
+        self, label: str, *, eps: float | None = None, steps: int | None = None, rows: Tensor | None = None
     ) -> Tensor:
-        """Adversarial ``images[rows]`` through the whole network; budget and steps are the headline's
-        unless given. Budgets beyond the headline's start from the headline's ball."""
-        settings = self.settings
-        eps, steps = settings.eps if eps is None else eps, steps or settings.steps
+        """Adversarial ``images[rows]`` through the whole network; budget and steps are the attack's own
+        unless given. Budgets beyond its own start from its own ball."""
+        attack = self.settings.attack(label)
+        eps, steps = attack.eps if eps is None else eps, steps or attack.steps
         return perturb(
-            name,
+            self.method(label),
             self.net,
             self.images,
             self.clean,
             self.labels,
             eps=eps,
-            step=self.step(eps, steps),
+            step=attack.step_at(eps, steps),
             steps=steps,
-            restarts=settings.restarts,
-            start_eps=min(eps, settings.eps),
-            generator=torch_generator(self.seed, "attack", name),
+            restarts=attack.restarts,
+            start_eps=min(eps, attack.eps),
+            generator=torch_generator(self.seed, "attack", label),
             rows=rows,
+            norm=attack.norm,
+            search=attack.search,
+            options=attack.options,
         )
+
+    def measures(self, label: str, embeddings: Tensor, rows: Tensor | None = None) -> dict[str, float]:
+        """Means of the attack's own measures over perturbed images (of ``rows``; all when None)."""
+        rows = torch.arange(len(self.clean), device=self.clean.device) if rows is None else rows
+        method = self.method(label)
+        found = [method.measures(embeddings[part], rows[part]) for part in _parts(len(rows))]
+        return {metric: float(torch.cat([each[metric] for each in found]).mean()) for metric in found[0]}
 
     def retrieve(self, embeddings: Tensor, rows: Tensor | None = None) -> retrieval.Retrieval:
         """Perturbed images (of ``rows``; all when None) as queries, all clean images as gallery."""
@@ -88,9 +102,8 @@ class Target:
         return clustering.kmeans(embeddings, len(np.unique(self.classes)), self.settings.kmeans_runs)
 
 
-def is_joint(attack: str) -> bool:
-    """Whether the attack perturbs all images together: an attack on clustering, not on single queries."""
-    return resolve("attack", attack).joint
+def _parts(n: int) -> list[slice]:
+    return [slice(at, at + BATCH) for at in range(0, n, BATCH)]
 
 
 def retrieval_scores(found: retrieval.Retrieval) -> dict[str, float]:

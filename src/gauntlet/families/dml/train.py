@@ -15,19 +15,22 @@ from gauntlet import data
 from gauntlet.core.config import parse
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import sha256_file
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.registry import create
 from gauntlet.core.resume import Resume
 from gauntlet.core.seeds import seeded, torch_generator
-from gauntlet.core.tables.training import COLUMNS
-from gauntlet.defenses.base import Batch, Defense, Member, Setting
+from gauntlet.core.tables import spread, training
+from gauntlet.defenses.embeddings.base import Batch, Defense, Member, Setting, evaluating
 from gauntlet.families import block
 from gauntlet.families.block import Trained, train_block
 from gauntlet.families.dml import checkpoints, samplers
 from gauntlet.families.dml.settings import TABLES, Data, Method, Train, train_methods
 from gauntlet.families.dml.split import ClassSplit, class_split
-from gauntlet.models import build
-from gauntlet.models.optimizers import Adam
+from gauntlet.losses.base import Loss
+from gauntlet.models import build, weights
+from gauntlet.models.frozen import backbone_parameters, freeze_batchnorm
+from gauntlet.models.optimizers import Adam, CoupledAdam, Optimizer
 
 #: What determines a trained cell, apart from its seeds.
 Identity = block.Identity[Data, Method, Train]
@@ -42,7 +45,7 @@ def run(
     data_folder: Path | None = None,
     every: float | None = None,
 ) -> None:
-    """Train all seeds; write ``out/model.safetensors`` and ``out/training.parquet`` with sidecars.
+    """Train all seeds; write ``out/model.safetensors`` and ``out/{training,spread}.parquet`` with sidecars.
 
     Args:
         identity: dataset, architecture, data, method and recipe (``Identity``).
@@ -55,23 +58,24 @@ def run(
         every: seconds between saved states; None reads GAUNTLET_STATE_SECONDS, else 20.
 
     Raises:
-        GauntletError: bad identity; unknown dataset, architecture or defense; a loss that is not finite.
+        GauntletError: bad identity; unknown dataset, architecture, loss or defense; ImageNet weights that are
+            not here; a batch without triplets; a loss that is not finite.
     """
     what = parse(Identity, identity, file="identity")
     config = {"identity": identity, "seeds": seeds}
-    recorder = Recorder("dml train", config, pin=data.pin(identity["dataset"]))
+    inputs = [weights.path(what.architecture)] if what.train.pretrained else []
+    recorder = Recorder("dml train", config, inputs, pin=data.pin(identity["dataset"]))
     device = torch.device(device)
     dataset = data.load(what.dataset, data_folder)
 
     def fit(seed: int, resume: Resume) -> Trained:
-        training = Training(what, seed, class_split(dataset, what.data, seed), device)
-        training.fit(resume)
+        run = Training(what, seed, class_split(dataset, what.data, seed), device)
+        run.fit(resume)
         facts = {
-            "seconds_per_epoch": round(training.seconds / what.train.epochs, 3),
-            "passes_per_image": training.rows[-1]["passes"],
+            "seconds_per_epoch": round(run.seconds / what.train.epochs, 3),
+            "passes_per_image": run.rows["training"][-1]["passes"],
         }
-        members = [training.weights(member) for member in training.members]
-        return Trained(checkpoints.flat(members), {"training": training.rows}, facts)
+        return Trained(checkpoints.flat([run.weights(member) for member in run.members]), run.rows, facts)
 
     train_block(
         recorder,
@@ -83,9 +87,14 @@ def run(
         every=every,
         code=code_digest(__name__, methods=train_methods(what.model_dump(mode="json"))),
         device=device,
-        columns=COLUMNS,
+        columns={**training.COLUMNS, **spread.COLUMNS},
         tables=TABLES["train"],
+        inputs=[sha256_file(path) for path in inputs],
     )
+
+
+#: Training images whose distances are looked at after every epoch.
+PROBE = 256
 
 
 @dataclass
@@ -109,20 +118,29 @@ class Training:
         self.labels = torch.from_numpy(split.train_labels)
         self.device_images = torch.from_numpy(split.train_images).to(device)
         self.device_labels = self.labels.to(device)
-        self.defense = make_defense(what, seed, self.labels, len(split.train_classes))
+        self.loss = create("loss", what.train.loss, what.train.loss_options, key="train.loss_options")
+        self.defense = make_defense(what, seed, self.labels, len(split.train_classes), self.loss)
         self.members = [self._member(index) for index in range(what.method.members)]
         self.optimizers = [self._optimizer(member) for member in self.members]
-        self.rows: list[dict[str, float]] = []
+        self.backbones = [backbone_parameters(member.net) for member in self.members]
+        self.rows: dict[str, list[dict[str, float]]] = {name: [] for name in TABLES["train"]}
+        order = torch.randperm(len(self.labels), generator=torch_generator(seed, "spread"))
+        self.probe = order[:PROBE].to(device)
         self.seconds = 0.0
         self.progress = self._start_epoch(0)
 
     def _member(self, index: int) -> Member:
         _, channels, size, _ = self.device_images.shape
-        embedding = self.what.train.embedding
+        train = self.what.train
         with seeded(self.seed, "init", index):
-            net = build(self.what.architecture, channels, size, embedding)
-            proxies = torch.empty(len(self.split.train_classes), embedding)
-            torch.nn.init.kaiming_normal_(proxies, mode="fan_out")
+            net = build(
+                self.what.architecture, channels, size, train.embedding, train.pretrained, train.normalise
+            )
+            proxies = torch.empty(len(self.split.train_classes) * self.loss.proxies, train.embedding)
+            if self.loss.proxies:
+                torch.nn.init.kaiming_normal_(proxies, mode="fan_out")
+        if train.freeze_batchnorm:
+            freeze_batchnorm(net.features)
         return Member(
             index=index,
             net=net.to(self.device).train(),
@@ -130,10 +148,12 @@ class Training:
             generator=torch_generator(self.seed, "attack", index),
         )
 
-    def _optimizer(self, member: Member) -> Adam:
+    def _optimizer(self, member: Member) -> Optimizer:
         train = self.what.train
-        groups = [(list(member.net.parameters()), train.lr), ([member.proxies], train.proxy_lr)]
-        return Adam(groups, train.weight_decay, train.clip)
+        groups = [(list(member.net.parameters()), train.lr)]
+        if self.loss.proxies:
+            groups.append(([member.proxies], train.proxy_lr or train.lr))
+        return {"adamw": Adam, "adam": CoupledAdam}[train.optimizer](groups, train.weight_decay, train.clip)
 
     def _start_epoch(self, step: int) -> _Progress:
         count = len(self.members)
@@ -147,6 +167,7 @@ class Training:
         clock = time.perf_counter() - self.seconds
         epoch, done = divmod(self.progress.step, self.steps_per_epoch)
         while epoch < epochs:
+            self.warm_up(epoch < self.what.train.warmup)
             for rows in self.epoch_batches(epoch)[done:]:
                 self.update(rows, epoch)
                 self.progress.step += 1
@@ -156,6 +177,12 @@ class Training:
                 resume.checkpoint(self.state)
             epoch, done = epoch + 1, 0
         resume.save(self.state())
+
+    def warm_up(self, on: bool) -> None:
+        """During a warm-up the backbones stay as they are."""
+        for backbone in self.backbones:
+            for parameter in backbone:
+                parameter.requires_grad_(not on)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -167,7 +194,11 @@ class Training:
         count = 1 if self.defense.shared_batches else len(self.members)
         orders = [
             samplers.batches(
-                train.sampler, self.labels, train.batch, torch_generator(self.seed, "batches", index, epoch)
+                train.sampler,
+                self.labels,
+                train.batch,
+                torch_generator(self.seed, "batches", index, epoch),
+                train.per_class,
             )
             for index in range(count)
         ]
@@ -176,17 +207,20 @@ class Training:
     def update(self, rows: list[Tensor], epoch: int) -> None:
         """One step of every member."""
         batches = [self._batch(index) for index in rows]
+        train = self.what.train
+        factor = train.decay ** (epoch // train.decay_every) if train.decay_every else 1.0
         try:
             for member, loss in self.defense.losses(self.members, batches):
-                self.optimizers[member.index].descend(loss)
+                self.optimizers[member.index].descend(loss, factor)
                 self.progress.sums[member.index] += loss.detach()
                 self.progress.counts[member.index] += 1
         except GauntletError as error:
-            raise self._failure(error.problem, epoch) from error
+            raise self._failure(error.problem, epoch, error.key, error.remedy) from error
 
     def _batch(self, rows: Tensor) -> Batch:
         index = rows.to(self.device)
-        return Batch(self.split.pixels(self.device_images[index]), self.device_labels[index], rows)
+        progress = self.progress.step / (self.steps_per_epoch * self.what.train.epochs)
+        return Batch(self.split.pixels(self.device_images[index]), self.device_labels[index], rows, progress)
 
     def end_epoch(self, epoch: int) -> None:
         """Record the members' mean losses, the only look at the device per epoch."""
@@ -198,7 +232,9 @@ class Training:
         passes = sum(member.passes for member in self.members) / len(self.labels)
         for member, mean in zip(self.members, means, strict=True):
             row = {"seed": self.seed, "epoch": epoch, "member": member.index, "loss": mean, "passes": passes}
-            self.rows.append(row)
+            self.rows["training"].append(row)
+            row = {"seed": self.seed, "epoch": epoch, "member": member.index, "distance": self.spread(member)}
+            self.rows["spread"].append(row)
         shown = " ".join("-" if mean is None else f"{mean:.3f}" for mean in means)
         print(
             f"seed {self.seed} epoch {epoch + 1}/{self.what.train.epochs} loss {shown} {self.seconds:.1f} s",
@@ -206,13 +242,21 @@ class Training:
         )
         self.progress = self._start_epoch(self.progress.step)
 
-    def _failure(self, problem: str, epoch: int) -> GauntletError:
+    @torch.no_grad()
+    def spread(self, member: Member) -> float:
+        """Mean Euclidean distance over all pairs of some training images: near 0 in a collapsed network."""
+        with evaluating([member]):
+            return float(torch.pdist(member.net(self.split.pixels(self.device_images[self.probe]))).mean())
+
+    def _failure(
+        self, problem: str, epoch: int, key: str | None = None, remedy: str | None = None
+    ) -> GauntletError:
         what = self.what
         return GauntletError(
             f"{problem} (dataset {what.dataset}, architecture {what.architecture}, defense "
             f"{what.method.defense}, seed {self.seed}, epoch {epoch + 1})",
-            key="train.lr",
-            remedy="lower the learning rates, or check the defense's options",
+            key=key or "train.lr",
+            remedy=remedy or "lower the learning rates, or check the defense's options",
         )
 
     @staticmethod
@@ -229,6 +273,7 @@ class Training:
             "seconds": self.seconds,
             "members": [self.weights(member) for member in self.members],
             "passes": [member.passes for member in self.members],
+            "memories": [member.memory for member in self.members],
             "generators": [member.generator.get_state() for member in self.members],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
@@ -236,24 +281,23 @@ class Training:
     def restore(self, state: dict[str, Any]) -> None:
         self.progress = _Progress(state["step"], state["sums"].to(self.device), state["counts"])
         self.rows, self.seconds = state["rows"], state["seconds"]
-        for member, weights, passes, generator in zip(
-            self.members, state["members"], state["passes"], state["generators"], strict=True
-        ):
-            weights = dict(weights)
+        parts = (state[name] for name in ("members", "passes", "memories", "generators"))
+        for member, own, passes, memory, generator in zip(self.members, *parts, strict=True):
+            own = dict(own)
             with torch.no_grad():
-                member.proxies.copy_(weights.pop("proxies"))
-            member.net.load_state_dict(weights)
-            member.passes = passes
+                member.proxies.copy_(own.pop("proxies"))
+            member.net.load_state_dict(own)
+            member.passes, member.memory = passes, dict(memory)
             member.generator.set_state(generator)
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
 
-def make_defense(what: Identity, seed: int, labels: Tensor, classes: int) -> Defense:
+def make_defense(what: Identity, seed: int, labels: Tensor, classes: int, loss: Loss) -> Defense:
     """The defense with its options, told what it will train on.
 
     Raises:
-        GauntletError: unknown defense or option.
+        GauntletError: unknown defense or option, or one that the loss does not suit.
     """
     train = what.train
     defense = create("defense", what.method.defense, what.method.options)
@@ -263,8 +307,7 @@ def make_defense(what: Identity, seed: int, labels: Tensor, classes: int) -> Def
             classes=classes,
             members=what.method.members,
             seed=seed,
-            alpha=train.alpha,
-            delta=train.delta,
+            loss=loss,
             eps=train.eps,
             step=train.step,
             steps=train.steps,

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from gauntlet.families import tables
-from gauntlet.families.dml import checks, projection, sweeps
+from gauntlet.families.dml import checks, projection, robrank, sweeps
 from gauntlet.families.dml.settings import TABLES
 from gauntlet.families.dml.target import Target, retrieval_scores
 from gauntlet.metrics import clustering, retrieval
+from gauntlet.metrics.spread import between_classes
 
 
 class Trial:
@@ -49,18 +50,22 @@ class Trial:
         return {**self.rows, "seconds": seconds}
 
     def attacks(self) -> None:
-        """Suite ``main``: clean, every headline attack, and the worst of them.
+        """Suite ``main``: clean, every attack, and the worst of those with the headline's budget.
 
         The attacker knows the outcome of every attack: the worst is chosen query by query for retrieval,
         whose queries are scored one by one, and per metric for clustering, which is scored as a set.
+        An attack's own measures are those of the ensemble; suite ``before`` has them for the clean images,
+        and suite ``robrank`` has that paper's score over its attacks.
         """
         settings, target = self.settings, self.target
         views = {"ensemble": [target], **({"member": self.members} if self.members else {})}
         outcomes = {view: [[] for _ in targets] for view, targets in views.items()}
         self.embeddings = {}
+        measured = {}
         for attack in ["clean", *settings.attacks]:
             clean = attack == "clean"
-            budget = (0.0, 0, 0.0) if clean else (settings.eps, settings.steps, 1.0)
+            entry = None if clean else settings.attack(attack)
+            budget = (0.0, 0, 0.0) if clean else (entry.eps, entry.steps, 1.0)
             images = target.images if clean else target.attack(attack)
             for view, targets in views.items():
                 for victim, outcome in zip(targets, outcomes[view], strict=True):
@@ -68,13 +73,22 @@ class Trial:
                 scores = mean(outcome[-1].scores for outcome in outcomes[view])
                 self.add(scores, "main", attack, *budget, view)
             latest = outcomes["ensemble"][0][-1]
+            if not clean:
+                own = target.measures(attack, latest.embeddings)
+                self.add(own, "main", attack, *budget)
+                self.add(target.measures(attack, target.clean), "before", attack, 0.0, 0, 0.0)
+                shift = float((latest.embeddings - target.clean).norm(dim=1).mean())
+                measured[attack] = {**own, "recall@1": latest.scores["recall@1"], "shift": shift}
             self.embeddings[attack] = latest.embeddings
             self.example(attack, latest)
             shown = " ".join(f"{metric} {latest.scores[metric]:.3f}" for metric in ("recall@1", "nmi", "f1"))
             print(f"seed {self.seed} {attack} {shown}", file=sys.stderr)
-        for view, found in outcomes.items():
-            scores = mean(worst(attacked) for _, *attacked in found)
+        headline = settings.headline()
+        places = [1 + list(settings.attacks).index(label) for label in headline]
+        for view, found in outcomes.items() if headline else ():
+            scores = mean(worst([outcome[place] for place in places]) for outcome in found)
             self.add(scores, "main", "worst", settings.eps, settings.steps, 1.0, view)
+        self.add(robrank.score(settings, measured), "robrank", "worst", settings.eps, settings.steps, 1.0)
 
     def example(self, attack: str, outcome: Outcome) -> None:
         """Keep what became of every image."""
@@ -146,18 +160,21 @@ class Outcome:
     def __init__(self, target: Target, embeddings: torch.Tensor):
         self.embeddings = embeddings
         self.retrieval, self.clusters = target.retrieve(embeddings), target.cluster(embeddings)
-        self.clustering = clustering.scores(target.classes, self.clusters)
+        #: Scores of the images as a set.
+        self.whole = {
+            **clustering.scores(target.classes, self.clusters),
+            "class_distance": between_classes(embeddings, target.classes),
+        }
 
     @property
     def scores(self) -> dict[str, float]:
-        return {**retrieval_scores(self.retrieval), **self.clustering}
+        return {**retrieval_scores(self.retrieval), **self.whole}
 
 
 def worst(outcomes: list[Outcome]) -> dict[str, float]:
     """The scores that the best choice among several attacks leaves."""
     together = retrieval.worst([outcome.retrieval for outcome in outcomes])
-    names = outcomes[0].clustering
-    lowest = {name: min(outcome.clustering[name] for outcome in outcomes) for name in names}
+    lowest = {name: min(outcome.whole[name] for outcome in outcomes) for name in outcomes[0].whole}
     return {**retrieval_scores(together), **lowest}
 
 

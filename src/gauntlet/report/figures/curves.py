@@ -36,12 +36,35 @@ def panels(measurements: Measurements, study: Study, sweeps: list[str], metrics:
     """One row of panels per block, one column per sweep and metric. Returns figure and DataFrame."""
     frames = [sweep(measurements, study, suite, metrics, methods) for suite in sweeps]
     frame = pd.concat(frames, ignore_index=True)
+    return lines(
+        measurements,
+        study,
+        frame,
+        [(suite, metric) for suite in sweeps for metric in metrics],
+        methods,
+        missing=f"No {' or '.join(sweeps)} sweep was measured.",
+    )
+
+
+def lines(
+    measurements: Measurements,
+    study: Study,
+    frame: pd.DataFrame,
+    columns: list[tuple[str, str]],
+    methods,
+    *,
+    missing: str,
+):
+    """One row of panels per block, one per (sweep, metric) of ``columns``. Returns figure and ``frame``.
+
+    Args:
+        frame: ``COLUMNS``.
+        missing: what the page says when ``frame`` is empty.
+    """
     if frame.empty:
-        message = f"No {' or '.join(sweeps)} sweep was measured."
-        return style.placeholder(message, scale=measurements.scale), frame
+        return style.placeholder(missing, scale=measurements.scale), frame
     found = blocks(frame)
     order = choose(study, frame, methods)
-    columns = [(suite, metric) for suite in sweeps for metric in metrics]
     per_row = 6
     room = style.legend_room(len(order), per_row)
     figure, axes = style.grid(len(found), len(columns), height=1.75, legend=room, sharey="row")
@@ -59,7 +82,8 @@ def panels(measurements: Measurements, study: Study, sweeps: list[str], metrics:
                 sorted(rows["x"].unique()),
                 labelled=index == len(found) - 1,
             )
-        row[0].set_ylim(0, min(1.05, 1.06 * max(here["high"].max(), here["mean"].max())))
+        top = 1.06 * max(here["high"].max(), here["mean"].max())
+        row[0].set_ylim(0, top if here["mean"].max() > 1 else min(1.05, top))
         style.block_title(row[0], study, block)
     handles = [style.handle(study, method) for method in order]
     style.legend(figure, handles, [study.label(method) for method in order], min(per_row, len(order)))

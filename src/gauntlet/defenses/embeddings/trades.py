@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gauntlet.core.registry import register
-from gauntlet.defenses.base import Batch, Defense, Member
+from gauntlet.defenses.embeddings.base import Batch, Defense, Member
 
 
 @register("defense", "trades")
@@ -21,6 +20,8 @@ class Trades(Defense):
         beta: weight of the KL term; the reference code's default is 6.
     """
 
+    needs = "proxies"
+
     def __init__(self, beta: float = 6.0):
         self.beta = beta
 
@@ -31,13 +32,11 @@ class Trades(Defense):
             self.log_probabilities(member, clean),
             self.log_probabilities(member, member.embed(adversarial)),
         )
-        return self.proxy_loss(member, clean, batch.labels) + self.beta * divergence.mean()
+        return self.embedding_loss(member, clean, batch.labels) + self.beta * divergence.mean()
 
     def attack_divergence(self, member: Member, images: Tensor) -> Tensor:
         """x': images near ``images`` whose q differs most from the clean q, by KL."""
-        member.net.eval()
-        with torch.no_grad():
-            clean = self.log_probabilities(member, member.embed(images))
+        clean = self.log_probabilities(member, self.embed_clean(member, images)).detach()
 
         def objective(adversarial: Tensor) -> Tensor:
             return self.divergence(clean, self.log_probabilities(member, member.embed(adversarial)))
@@ -46,8 +45,7 @@ class Trades(Defense):
 
     def log_probabilities(self, member: Member, embeddings: Tensor) -> Tensor:
         """(b, K) log q of embeddings (b, d)."""
-        cosine = embeddings @ F.normalize(member.proxies, dim=1).T
-        return F.log_softmax(self.setting.alpha * cosine, dim=1)
+        return F.log_softmax(self.setting.loss.logits(embeddings, member.proxies), dim=1)
 
     @staticmethod
     def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:

@@ -13,8 +13,7 @@ from torch import Tensor
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
 from gauntlet.core.seeds import numpy_generator
-from gauntlet.defenses.base import Batch, Defense, Member, Setting
-from gauntlet.losses.proxy_anchor import proxy_anchor
+from gauntlet.defenses.embeddings.base import Batch, Defense, Member, Setting
 
 
 @register("defense", "eat")
@@ -41,6 +40,7 @@ class EnsembleAdversarialTraining(Defense):
     """
 
     shared_batches = True
+    needs = "proxies"
 
     def __init__(
         self,
@@ -137,8 +137,7 @@ class EnsembleAdversarialTraining(Defense):
             return images.sum() * 0.0
         proxies = member.proxies[known.nonzero()[:, 0].to(images.device)]
         relabelled = self.relabel[member.index].to(labels.device)[labels[keep]]
-        embeddings = member.embed(images[keep])
-        return proxy_anchor(embeddings, relabelled, proxies, self.setting.alpha, self.setting.delta)
+        return self.setting.loss(member.embed(images[keep]), relabelled, proxies)
 
 
 def split_samples(labels: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from gauntlet.attacks.pgd import pgd
-from gauntlet.losses.proxy_anchor import proxy_anchor
+from gauntlet.core.errors import GauntletError
+from gauntlet.losses.base import Loss, Triplets
 
 
 @dataclass
 class Member:
-    """One network of the ensemble, with its proxies (K, d) and its own random draws."""
+    """One network of the ensemble, with its proxies (K, d) and its own random draws.
+
+    Under a loss without proxies they are (0, d).
+    """
 
     index: int
     net: nn.Module
@@ -24,6 +29,8 @@ class Member:
     """CPU generator of everything that this member's training draws, saved with the state."""
     passes: float = 0.0
     """Images passed forward and backward so far; a forward pass alone counts a half."""
+    memory: dict[str, float] = field(default_factory=dict)
+    """Numbers that a defense carries from batch to batch; saved with the state."""
 
     def embed(self, images: Tensor) -> Tensor:
         """(b, C, H, W) in [0, 1] -> (b, d) unit vectors; counted in ``passes``."""
@@ -34,27 +41,27 @@ class Member:
 @dataclass(frozen=True)
 class Batch:
     """Images (b, C, H, W) in [0, 1] and labels (b,) in 0..K-1 on the device; ``rows`` (b,) are their
-    positions in the training set, on the CPU."""
+    positions in the training set, on the CPU; ``progress`` is the share of the training that is done."""
 
     images: Tensor
     labels: Tensor
     rows: Tensor
+    progress: float = 0.0
 
 
 @dataclass(frozen=True)
 class Setting:
     """What the training loop tells a defense before it starts.
 
-    ``labels`` (n,) are those of the whole training set, on the CPU; ``alpha`` and ``delta`` belong to
-    the Proxy-Anchor loss; ``eps``, ``step`` (pixel units) and ``steps`` to the training attack.
+    ``labels`` (n,) are those of the whole training set, on the CPU; ``eps``, ``step`` (pixel units) and
+    ``steps`` belong to the training attack.
     """
 
     labels: Tensor
     classes: int
     members: int
     seed: int
-    alpha: float
-    delta: float
+    loss: Loss
     eps: float
     step: float
     steps: int
@@ -73,11 +80,24 @@ class Defense:
 
     #: All members see the same batch at each step.
     shared_batches = False
+    #: The kind of loss that its formula needs; None where any serves.
+    needs: Literal["proxies", "triplets"] | None = None
 
     setting: Setting
 
     def begin(self, setting: Setting) -> None:
-        """Called once per training run, before the first batch."""
+        """Called once per training run, before the first batch.
+
+        Raises:
+            GauntletError: the recipe's loss is not of the kind that this defense needs.
+        """
+        given = "proxies" if setting.loss.proxies else "triplets"
+        if self.needs not in (None, given):
+            raise GauntletError(
+                f"this defense is defined for losses with {self.needs}, and the loss has {given}",
+                key="train.loss",
+                remedy={"proxies": "set proxy_anchor", "triplets": "set triplet or contrastive"}[self.needs],
+            )
         self.setting = setting
 
     def loss(self, member: Member, batch: Batch) -> Tensor:
@@ -94,13 +114,30 @@ class Defense:
 
     # What subclasses build on.
 
-    def metric_loss(self, member: Member, images: Tensor, labels: Tensor) -> Tensor:
-        """The member's Proxy-Anchor loss on images: a scalar."""
-        return self.proxy_loss(member, member.embed(images), labels)
+    def metric_loss(
+        self, member: Member, images: Tensor, labels: Tensor, triplets: Triplets | None = None
+    ) -> Tensor:
+        """The member's metric loss on images: a scalar."""
+        return self.embedding_loss(member, member.embed(images), labels, triplets)
 
-    def proxy_loss(self, member: Member, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The member's Proxy-Anchor loss on embeddings (b, d): a scalar."""
-        return proxy_anchor(embeddings, labels, member.proxies, self.setting.alpha, self.setting.delta)
+    def embedding_loss(
+        self, member: Member, embeddings: Tensor, labels: Tensor, triplets: Triplets | None = None
+    ) -> Tensor:
+        """The member's metric loss on embeddings (b, d): a scalar. Mines triplets where none are given."""
+        loss = self.setting.loss
+        triplets = loss.mine(embeddings, labels, member.generator) if triplets is None else triplets
+        return loss(embeddings, labels, member.proxies, triplets)
+
+    def embed_clean(self, member: Member, images: Tensor) -> Tensor:
+        """(b, d) embeddings in eval mode, without gradients."""
+        with evaluating([member]), torch.no_grad():
+            return member.embed(images)
+
+    def mine(self, member: Member, images: Tensor, labels: Tensor) -> Triplets | None:
+        """The triplets of clean images; None, at no cost, under a loss with proxies."""
+        if self.setting.loss.proxies:
+            return None
+        return self.setting.loss.mine(self.embed_clean(member, images), labels, member.generator)
 
     def attack(
         self,
@@ -125,9 +162,13 @@ class Defense:
             )
 
     def attack_loss(self, member: Member, images: Tensor, labels: Tensor) -> Tensor:
-        """Images near ``images`` that maximise the member's own Proxy-Anchor loss of the whole batch."""
+        """Images near ``images`` that maximise the member's own metric loss of the whole batch.
+
+        All images move at once; triplets are those of the clean images.
+        """
+        triplets = self.mine(member, images, labels)
         return self.attack(
-            lambda adversarial: self.metric_loss(member, adversarial, labels),
+            lambda adversarial: self.metric_loss(member, adversarial, labels, triplets),
             images,
             [member],
             member.generator,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from torch import Tensor
 
 from gauntlet.core.registry import register
-from gauntlet.defenses.base import Batch, Defense, Member
+from gauntlet.defenses.embeddings.base import Batch, Defense, Member
 
 
 @register("defense", "at")
 class AdversarialTraining(Defense):
     """Minimise L(f(x'), y), where x' maximises L(f(x'), y) over the eps-ball around x.
 
-    L is the Proxy-Anchor loss of the whole batch, in the attack as in the update.
+    L is the metric loss of the whole batch, in the attack as in the update.
     """
 
     def loss(self, member: Member, batch: Batch) -> Tensor:

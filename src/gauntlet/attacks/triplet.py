@@ -1,0 +1,34 @@
+"""Triplet: away from the nearest image of the own class, towards the farthest of another ("LTM").
+
+Learning to misrank (Wang et al. 2020, arXiv 2004.04199, equation 1), as RobRank evaluates it: maximises
+``min_{y_j = y} d(F(x'), F_j) - max_{y_j != y} d(F(x'), F_j)`` over the clean gallery, both chosen anew at
+every step. RobRank cuts it at 0, where every wrong image is nearer than every right one; here the ascent
+goes on. The query itself is left out by index (RobRank's code means to, and keeps it).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gauntlet.attacks.base import Attack
+from gauntlet.attacks.geometry import distances
+from gauntlet.core.registry import register
+
+
+@register("attack", "triplet")
+class Triplet(Attack):
+    """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,) their classes."""
+
+    def __init__(self, clean: Tensor, labels: Tensor):
+        self.clean, self.labels = clean, labels
+
+    def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """(b,) differences of distances, in [-2, 2], from perturbed ``embeddings`` (b, D) of ``rows`` (b,); a
+        side without an image counts as 0. Memory b x n."""
+        right = self.labels[rows, None] == self.labels
+        others = right.scatter(1, rows[:, None], False)
+        apart = distances(embeddings, self.clean)
+        nearest = apart.masked_fill(~others, float("inf")).amin(1)
+        farthest = apart.masked_fill(right, float("-inf")).amax(1)
+        return torch.where(others.any(1), nearest, 0.0) - torch.where(right.all(1), 0.0, farthest)

@@ -1,0 +1,152 @@
+"""Photos of a prepared set: encoded bytes that are memory-mapped, and how they become tensors.
+
+Orientation tags are left alone, as in the papers' loaders. Grey, CMYK and palette files become RGB.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import read_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+#: What a file may be, whatever its name: some sets have a PNG or GIF called ``.jpg``.
+FORMATS = ("JPEG", "PNG", "GIF")
+
+#: The least scale at which a JPEG decodes, for a look at all of it.
+LEAST = 8
+
+
+class Crop(Protocol):
+    """``crop(encoded, uniforms)`` -> uint8 (3, size, size); see ``gauntlet.data.crops``.
+
+    Attributes:
+        size: pixels, both sides.
+        draws: how many ``uniforms`` in [0, 1) one photo takes, whatever its size; 0 for a fixed crop.
+    """
+
+    size: int
+    draws: int
+
+    def __call__(self, encoded: bytes, uniforms: np.ndarray | None = None) -> Tensor: ...
+
+
+class Photos:
+    """One split.
+
+    Attributes:
+        dataset, split: names, for messages.
+        labels: int64 (n,), indices into the set's ``class_names``.
+        offsets: int64 (n + 1,), where each photo begins in the file of bytes.
+    """
+
+    def __init__(self, folder: Path, dataset: str, split: str):
+        self.dataset, self.split, self.folder = dataset, split, folder
+        self.labels = np.load(folder / f"{split}_labels.npy", allow_pickle=False).astype(np.int64)
+        self.offsets = np.load(folder / f"{split}_offsets.npy", allow_pickle=False)
+        with open(self.path, "rb") as file:
+            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.split}_images.bin"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def encoded(self, row: int) -> bytes:
+        """The publisher's file."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)}")
+        return self._bytes[self.offsets[row] : self.offsets[row + 1]]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The publisher's path of each photo."""
+        text = (self.folder / f"{self.split}_names.txt").read_bytes().decode()
+        return text.split("\n")[:-1]
+
+    def view(self, row: int, crop: Crop, uniforms: np.ndarray | None = None) -> Tensor:
+        """uint8 (3, size, size): photo ``row`` decoded, and cut by ``crop``.
+
+        Args:
+            uniforms: ``crop.draws`` numbers in [0, 1).
+
+        Raises:
+            GauntletError: it does not decode; names the set, the split, the row and the file.
+        """
+        try:
+            return crop(self.encoded(row), uniforms)
+        except (IndexError, MemoryError):
+            raise
+        except Exception as error:  # whatever a damaged file makes the decoder raise
+            raise GauntletError(
+                f"{self.dataset}: photo {row} of {self.split} ({self.names[row]}) does not decode "
+                f"({type(error).__name__}: {error})",
+                file=self.path,
+                remedy=f"gauntlet data fetch {self.dataset} (replaces a damaged copy)",
+            ) from error
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """A prepared set of photos.
+
+    Attributes:
+        name: its name in the registry.
+        class_names: one per label.
+        train, test: the official split. No label of a zero-shot set is in both.
+        gallery: what the photos of ``test`` are searched in; None for a set that is searched in itself.
+        peak: the pixel value of white.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Photos
+    test: Photos
+    gallery: Photos | None = None
+    peak: int = 255
+
+
+def open_set(name: str, folder: Path) -> PhotoSet:
+    """The set in a folder whose files have been verified."""
+    facts = read_json(folder / "dataset.json")
+    splits = {split: Photos(folder, name, split) for split in ("train", "test", "gallery") if split in facts}
+    return PhotoSet(name=name, class_names=tuple(facts["classes"]), **splits)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_image(encoded: bytes) -> Image:
+    """The image, its header read; pixels follow on ``load``."""
+    from PIL import Image
+
+    return Image.open(io.BytesIO(encoded), formats=FORMATS)
+
+
+def unreadable(encoded: bytes) -> str | None:
+    """Why a file does not decode, or None. All of it is read, at an eighth of its size (half the time)."""
+    try:
+        with open_image(encoded) as image:
+            image.draft(None, (max(1, image.width // LEAST), max(1, image.height // LEAST)))
+            image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the decoder raise
+        return f"{type(error).__name__}: {error}" if encoded else "it is empty"
+    return None
