@@ -53,7 +53,7 @@ def accuracy_queries(
     published = {block: (paper or {}).get(block[0]) for block in found}
     entries = len(order) + 1 + any(published.values())
     width = style.SINGLE if len(quantities) == 1 else style.DOUBLE
-    per_row = 5 if width == style.DOUBLE else 2
+    per_row = 3 if width == style.DOUBLE else 2
     figure, axes = style.grid(
         len(found), len(quantities), width=width, height=2.1, legend=style.legend_room(entries, per_row)
     )
