@@ -7,6 +7,7 @@ import torch
 
 from benchmarks import timing
 from benchmarks.problem import synchronize
+from gauntlet.families.dml.images import Arrays
 from gauntlet.families.dml.split import ClassSplit
 from gauntlet.families.dml.train import Identity, Training
 
@@ -19,14 +20,13 @@ def make(defense: str, members: int, architecture: str, batch: int, steps: int, 
     images = rng.integers(0, 256, (4 * batch, 1, 28, 28), dtype=np.uint8)
     labels = np.arange(4 * batch) % CLASSES
     split = ClassSplit(
-        train_images=images,
+        train=Arrays(images, 255),
         train_labels=labels,
-        test_images=images[:CLASSES],
+        test=Arrays(images[:CLASSES], 255),
         test_labels=labels[:CLASSES],
         test_index=np.arange(CLASSES),
         train_classes=np.arange(CLASSES),
         test_classes=np.arange(CLASSES),
-        peak=255,
     )
     identity = {
         "family": "dml",
@@ -45,16 +45,16 @@ def make(defense: str, members: int, architecture: str, batch: int, steps: int, 
 def compare(architecture: str, batch: int, steps: int, rounds: int, options) -> timing.Comparison:
     eat = make("eat", 3, architecture, batch, steps, options.device)
     single = make("at", 1, architecture, batch, steps, options.device)
-    rows = torch.arange(batch)
+    (ours_batch,), (theirs_batch,) = (list(net.batches([[torch.arange(batch)]], 0)) for net in (eat, single))
 
     def ours() -> None:
-        eat.update([rows], 0)
-        synchronize(eat.device_images)
+        eat.update(ours_batch, 0)
+        synchronize(eat.members[0].proxies)
 
     def theirs() -> None:
         for _ in range(3):
-            single.update([rows], 0)
-        synchronize(single.device_images)
+            single.update(theirs_batch, 0)
+        synchronize(single.members[0].proxies)
 
     seconds = timing.interleave({"ours": ours, "theirs": theirs}, rounds, warmup=2)
     return timing.Comparison(

@@ -23,6 +23,7 @@ from gauntlet.report.study import Study
 
 Block = Annotated[str, Field(pattern=r"^\d+(-\d+)?$", description='seeds of one job, "0-4" or "7"')]
 STUDIES = Path("config/studies")
+RECIPES = Path("config/recipes")
 Scales = Literal["smoke", "mini", "desk", "paper"]
 
 
@@ -42,6 +43,9 @@ class Grid(Strict):
         {}, description="method -> options that are others here than in the study, such as sizes"
     )
     data: dict[str, Any] = {}
+    recipe: str | None = Field(
+        None, description="a key of config/recipes/<family>.yaml; `train` replaces its keys"
+    )
     train: dict[str, Any] = {}
     evaluate: dict[str, Any] = {}
 
@@ -229,9 +233,10 @@ def _grid_cells(
     parts: dict[str, Any] = {}
     for part in ("data", "train", "evaluate"):
         shape = getattr(settings, part.title())
-        parts[part] = parse(shape, getattr(grid, part), file=file, key=f"{key}.{part}").model_dump(
-            mode="json"
-        )
+        given = getattr(grid, part)
+        if part == "train" and grid.recipe:
+            given = {**_recipe(study.family, grid.recipe, file, f"{key}.recipe"), **given}
+        parts[part] = parse(shape, given, file=file, key=f"{key}.{part}").model_dump(mode="json")
         _check_named(parts[part], file, f"{key}.{part}")
     data, train, evaluate = parts.values()
     sample = {"architecture": grid.architectures[0], "method": {}, "data": data}
@@ -257,6 +262,14 @@ def _grid_cells(
             for block in grid.seeds or scale.seeds:
                 cell = Cell(study.family, grid.dataset, architecture, block, identity, evaluate)
                 yield Entry(label, grid.setting, cell)
+
+
+def _recipe(family: str, name: str, file: str | Path, key: str) -> dict[str, Any]:
+    """The training recipe called ``name``."""
+    path = RECIPES / f"{family}.yaml"
+    recipes = load_yaml(path) if path.is_file() else {}
+    _known(name, recipes, "recipe", file, key)
+    return recipes[name]
 
 
 def _with_options(

@@ -74,7 +74,7 @@ def ensemble(models):
     """The ensemble of the first seed and its test images, as the job sees them."""
     split = class_split(dataset(), Data(**identity()["data"]), 0)
     net = checkpoints.load(models / "2" / "model.safetensors", 0, "conv", 1, 8)
-    images = split.pixels(torch.from_numpy(np.asarray(split.test_images)))
+    images = split.test.view()
     return Target(net, images, torch.from_numpy(split.test_labels), SETTINGS, 0), split
 
 

@@ -71,7 +71,7 @@ def mixed(model, tmp_path_factory):
 def target(model, attacks, **changes):
     split = class_split(dataset(), Data(**identity()["data"]), 0)
     net = checkpoints.load(model, 0, "conv", 1, 8)
-    images = split.pixels(torch.from_numpy(np.asarray(split.test_images)))
+    images = split.test.view()
     settings = Evaluate(**{**COMMON, "attacks": attacks, **changes})
     return Target(net, images, torch.from_numpy(split.test_labels), settings, 0)
 

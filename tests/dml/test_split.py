@@ -22,10 +22,10 @@ def test_classes_are_disjoint_and_the_images_belong_to_them(seed, classes, per, 
     assert set(split.test_labels) == set(split.test_classes)
     assert len(split.test_labels) == test * (6 - classes)
     assert len(np.unique(split.test_index)) == len(split.test_index)
-    assert np.array_equal(TOY.test.images[split.test_index], split.test_images)
+    assert np.array_equal(TOY.test.images[split.test_index], split.test.images.numpy())
     assert np.array_equal(TOY.test.labels[split.test_index], split.test_labels)
     originals = split.train_classes[split.train_labels]
-    for image, label in zip(split.train_images[:3], originals[:3], strict=True):
+    for image, label in zip(split.train.images[:3].numpy(), originals[:3], strict=True):
         rows = (TOY.train.images == image).all(axis=(1, 2, 3))
         assert label in TOY.train.labels[rows]
 
@@ -52,7 +52,7 @@ def test_all_images_when_no_number_is_given():
 
 def test_pixels_are_in_the_unit_interval():
     split = class_split(TOY, Data(train_classes=3), 0)
-    pixels = split.pixels(torch.from_numpy(split.train_images))
+    pixels = split.train.view()
     assert pixels.dtype == torch.float32
     assert pixels.min() == 0
     assert pixels.max() == 1

@@ -37,7 +37,7 @@ def fit(folder, *arguments, seeds=(0,), state=None, **options):
 
 def recall_at_1(path, seed):
     split = class_split(toy.dataset(), Data(train_classes=3), seed)
-    images = split.pixels(torch.from_numpy(split.test_images))
+    images = split.test.view()
     embeddings = checkpoints.load(path, seed, "conv", 1, 8)(images)
     cosine = (embeddings @ embeddings.T).fill_diagonal_(-2)
     labels = torch.from_numpy(split.test_labels)
@@ -61,7 +61,7 @@ def test_distances_are_those_of_the_trained_network(tmp_path):
     assert list(table.columns) == ["seed", "epoch", "member", "distance"]
     assert table["epoch"].tolist() == [0, 1]
     split = class_split(toy.dataset(), Data(train_classes=3, train_per_class=20), 0)
-    images = split.pixels(torch.from_numpy(split.train_images))  # fewer than the probe: all of them
+    images = split.train.view()  # fewer than the probe: all of them
     embeddings = checkpoints.load(tmp_path / "model.safetensors", 0, "conv", 1, 8)(images)
     pairs = [(a - b).norm() for i, a in enumerate(embeddings) for b in embeddings[:i]]
     assert table["distance"].iloc[-1] == pytest.approx(torch.stack(pairs).mean().item(), rel=1e-5)

@@ -267,4 +267,4 @@ def test_distances_during_training_are_drawn_as_means_over_the_members(gathered)
     line = frame[(frame["method"] == "eat") & (frame["dataset"] == "digits") & (frame["x"] == 3)]
     assert line["mean"].item() == pytest.approx(rows["distance"].mean())
     assert "epoch of the training" in texts(figure)
-    assert "distance of embeddings" in texts(figure)
+    assert "mean distance (0 to 2)" in texts(figure)

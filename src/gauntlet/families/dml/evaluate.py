@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import faiss
-import numpy as np
 import torch
 
 from gauntlet import data
@@ -67,17 +66,19 @@ def run(
     faiss.omp_set_num_threads(torch.get_num_threads())
     dataset = data.load(identity["dataset"], data_folder)
     architecture = identity["architecture"]
-    channels, size = dataset.test.images.shape[1:3]
-
-    def network(path: Path, seed: int):
-        return checkpoints.load(path, seed, architecture, channels, size, device)
 
     def measure(seed: int) -> dict[str, Any]:
         split = class_split(dataset, Data(**identity["data"]), seed, settings.test_per_class)
-        images = split.pixels(torch.from_numpy(np.asarray(split.test_images)).to(device))
         labels = torch.from_numpy(split.test_labels).to(device)
-        target = Target(network(model, seed), images, labels, settings, seed)
-        source = None if surrogate is None else network(surrogate, seed)
+
+        def network(path: Path):
+            return checkpoints.load(path, seed, architecture, split.test.channels, split.test.size, device)
+
+        gallery = None
+        if split.gallery is not None:
+            gallery = split.gallery.view(device=device), torch.from_numpy(split.gallery_labels).to(device)
+        target = Target(network(model), split.test.view(device=device), labels, settings, seed, gallery)
+        source = None if surrogate is None else network(surrogate)
         return Trial(target, split.test_index, source).measure()
 
     passes = _passes(settings, identity["method"]["members"])

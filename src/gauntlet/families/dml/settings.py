@@ -23,8 +23,11 @@ Pixel = Annotated[float, Field(gt=0, le=1, strict=False)]
 class Data(Strict):
     """Which classes and images to train on; the classes are drawn anew for every seed (zero-shot)."""
 
-    train_classes: Positive = Field(description="classes to train on; all others are for testing")
+    train_classes: Positive | None = Field(
+        None, description="classes to train on, all others are for testing; absent: the dataset's own split"
+    )
     train_per_class: Positive | None = Field(None, description="training images per class; all when absent")
+    photo_size: Positive = Field(224, description="photos are cut to squares of so many pixels")
 
 
 class Method(Strict):
@@ -43,6 +46,11 @@ class Train(Strict):
     sampler: str = Field("random", pattern="^(random|balanced)$")
     per_class: Positive = Field(
         4, description="images per class in a balanced batch, or more if classes are few"
+    )
+    crop: tuple[Pixel, Pixel] = Field(
+        (0.08, 1.0),
+        strict=False,
+        description="least and greatest share of a photo's area that a training image shows",
     )
     embedding: Positive = Field(description="embedding dimension of one member")
     pretrained: bool = Field(False, description="begin with ImageNet weights (docs/architectures.md)")

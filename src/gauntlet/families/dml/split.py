@@ -9,11 +9,11 @@ import numpy as np
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.seeds import numpy_generator
+from gauntlet.families.dml.images import Arrays, Images, Squares
 
 if TYPE_CHECKING:
-    import torch
-
     from gauntlet.data.dataset import Dataset, Split
+    from gauntlet.data.photos import Photos, PhotoSet
     from gauntlet.families.dml.settings import Data
 
 
@@ -22,74 +22,94 @@ class ClassSplit:
     """Training and test images of disjoint classes.
 
     Attributes:
-        train_images: uint8 (n, C, H, W), values 0 to ``peak``; see ``pixels``.
+        train: n images.
         train_labels: int64 (n,) in 0..K-1, positions in ``train_classes``.
-        test_images: uint8 (m, C, H, W).
+        test: m images.
         test_labels: int64 (m,), the dataset's own labels.
         test_index: int64 (m,), rows of the images in the dataset's test split.
         train_classes, test_classes: the dataset's labels, ascending.
-        peak: the pixel value of white.
+        gallery, gallery_labels: what test images are searched in; None where that is the test images.
     """
 
-    train_images: np.ndarray
+    train: Images
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test: Images
     test_labels: np.ndarray
     test_index: np.ndarray
     train_classes: np.ndarray
     test_classes: np.ndarray
-    peak: int
-
-    def pixels(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 images (a tensor on any device) -> float32 in [0, 1], on the same device."""
-        return images.float().div_(self.peak)
+    gallery: Images | None = None
+    gallery_labels: np.ndarray | None = None
 
 
-def class_split(dataset: Dataset, data: Data, seed: int, test_per_class: int | None = None) -> ClassSplit:
+def class_split(
+    dataset: Dataset | PhotoSet,
+    data: Data,
+    seed: int,
+    test_per_class: int | None = None,
+    scale: tuple[float, float] = (0.08, 1.0),
+) -> ClassSplit:
     """Split the classes at random, by the stream ``split`` of the seed, and subsample each class.
 
     Training images come from the dataset's train split, test images from its test split. A dataset whose
-    two splits have no class in common is zero-shot already and keeps them.
+    two splits have no class in common is zero-shot already and keeps them; a gallery is kept whole.
+
+    Args:
+        scale: of the random boxes that photos are cut to in training.
 
     Raises:
         GauntletError: more training classes than the dataset allows.
     """
     train_all, test_all = np.unique(dataset.train.labels), np.unique(dataset.test.labels)
-    shared = np.intersect1d(train_all, test_all)
-    if len(shared):
-        order = numpy_generator(seed, "split", "classes").permutation(np.union1d(train_all, test_all))
-        if data.train_classes > len(order) - 2:
-            raise GauntletError(
-                f"{data.train_classes} training classes leave fewer than 2 of the {len(order)} classes "
-                f"of {dataset.name!r} for testing",
-                key="data.train_classes",
-                remedy=f"choose at most {len(order) - 2}",
-            )
-        train_classes, test_classes = order[: data.train_classes], order[data.train_classes :]
-    else:
-        if data.train_classes != len(train_all):
-            raise GauntletError(
-                f"{dataset.name!r} comes with a split of its own, with {len(train_all)} training classes",
-                key="data.train_classes",
-                remedy=f"set it to {len(train_all)}",
-            )
-        train_classes, test_classes = train_all, test_all
-    train_classes, test_classes = np.sort(train_classes), np.sort(test_classes)
+    train_classes, test_classes = _classes(dataset.name, train_all, test_all, data.train_classes, seed)
     train_rows = _rows(dataset.train, train_classes, data.train_per_class, seed, "train")
     test_rows = _rows(dataset.test, test_classes, test_per_class, seed, "test")
+
+    def images(part: Split | Photos, rows: np.ndarray) -> Images:
+        if hasattr(part, "encoded"):
+            return Squares(part, rows, data.photo_size, scale)
+        return Arrays(part.images[rows], dataset.peak)
+
+    gallery = getattr(dataset, "gallery", None)
     return ClassSplit(
-        train_images=dataset.train.images[train_rows],
+        train=images(dataset.train, train_rows),
         train_labels=np.searchsorted(train_classes, dataset.train.labels[train_rows]),
-        test_images=dataset.test.images[test_rows],
+        test=images(dataset.test, test_rows),
         test_labels=np.asarray(dataset.test.labels[test_rows]),
         test_index=test_rows,
         train_classes=train_classes,
         test_classes=test_classes,
-        peak=dataset.peak,
+        gallery=None if gallery is None else images(gallery, np.arange(len(gallery))),
+        gallery_labels=None if gallery is None else np.asarray(gallery.labels),
     )
 
 
-def _rows(split: Split, classes: np.ndarray, per_class: int | None, seed: int, part: str) -> np.ndarray:
+def _classes(
+    name: str, train_all: np.ndarray, test_all: np.ndarray, wanted: int | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ascending classes to train and to test on; ``wanted`` of them to train."""
+    if not len(np.intersect1d(train_all, test_all)):
+        if wanted not in (None, len(train_all)):
+            raise GauntletError(
+                f"{name!r} comes with a split of its own, with {len(train_all)} training classes",
+                key="data.train_classes",
+                remedy=f"leave it out, or set it to {len(train_all)}",
+            )
+        return train_all, test_all
+    order = numpy_generator(seed, "split", "classes").permutation(np.union1d(train_all, test_all))
+    if wanted is None or wanted > len(order) - 2:
+        many = "all" if wanted is None else wanted
+        raise GauntletError(
+            f"{many} training classes leave fewer than 2 of the {len(order)} classes of {name!r} for testing",
+            key="data.train_classes",
+            remedy=f"choose at most {len(order) - 2}",
+        )
+    return np.sort(order[:wanted]), np.sort(order[wanted:])
+
+
+def _rows(
+    split: Split | Photos, classes: np.ndarray, per_class: int | None, seed: int, part: str
+) -> np.ndarray:
     """Ascending rows of the classes' images, at most ``per_class`` of each, at random.
 
     The images of a class depend on the seed and the class alone, so that more classes or more images

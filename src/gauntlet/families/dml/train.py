@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def run(
     dataset = data.load(what.dataset, data_folder)
 
     def fit(seed: int, resume: Resume) -> Trained:
-        run = Training(what, seed, class_split(dataset, what.data, seed), device)
+        split = class_split(dataset, what.data, seed, scale=what.train.crop)
+        run = Training(what, seed, split, device)
         run.fit(resume)
         facts = {
             "seconds_per_epoch": round(run.seconds / what.train.epochs, 3),
@@ -116,8 +118,6 @@ class Training:
     def __init__(self, what: Identity, seed: int, split: ClassSplit, device: torch.device):
         self.what, self.seed, self.split, self.device = what, seed, split, device
         self.labels = torch.from_numpy(split.train_labels)
-        self.device_images = torch.from_numpy(split.train_images).to(device)
-        self.device_labels = self.labels.to(device)
         self.loss = create("loss", what.train.loss, what.train.loss_options, key="train.loss_options")
         self.defense = make_defense(what, seed, self.labels, len(split.train_classes), self.loss)
         self.members = [self._member(index) for index in range(what.method.members)]
@@ -125,16 +125,20 @@ class Training:
         self.backbones = [backbone_parameters(member.net) for member in self.members]
         self.rows: dict[str, list[dict[str, float]]] = {name: [] for name in TABLES["train"]}
         order = torch.randperm(len(self.labels), generator=torch_generator(seed, "spread"))
-        self.probe = order[:PROBE].to(device)
+        self.probe = order[:PROBE]
         self.seconds = 0.0
         self.progress = self._start_epoch(0)
 
     def _member(self, index: int) -> Member:
-        _, channels, size, _ = self.device_images.shape
-        train = self.what.train
+        train, images = self.what.train, self.split.train
         with seeded(self.seed, "init", index):
             net = build(
-                self.what.architecture, channels, size, train.embedding, train.pretrained, train.normalise
+                self.what.architecture,
+                images.channels,
+                images.size,
+                train.embedding,
+                train.pretrained,
+                train.normalise,
             )
             proxies = torch.empty(len(self.split.train_classes) * self.loss.proxies, train.embedding)
             if self.loss.proxies:
@@ -168,8 +172,8 @@ class Training:
         epoch, done = divmod(self.progress.step, self.steps_per_epoch)
         while epoch < epochs:
             self.warm_up(epoch < self.what.train.warmup)
-            for rows in self.epoch_batches(epoch)[done:]:
-                self.update(rows, epoch)
+            for batches in self.batches(self.epoch_batches(epoch)[done:], epoch):
+                self.update(batches, epoch)
                 self.progress.step += 1
                 self.seconds = time.perf_counter() - clock
                 if self.progress.step % self.steps_per_epoch == 0:
@@ -204,9 +208,16 @@ class Training:
         ]
         return [list(step) for step in zip(*orders, strict=True)]
 
-    def update(self, rows: list[Tensor], epoch: int) -> None:
+    def batches(self, steps: list[list[Tensor]], epoch: int) -> Iterator[list[Batch]]:
+        """Per step, every member's batch (the one shared batch), from the rows in ``steps``."""
+        groups = [rows for step in steps for rows in step]
+        images = self.split.train.epoch(groups, self.device, seed=self.seed, epoch=epoch)
+        for step in steps:
+            progress = self.progress.step / (self.steps_per_epoch * self.what.train.epochs)
+            yield [Batch(next(images), self.labels[rows].to(self.device), rows, progress) for rows in step]
+
+    def update(self, batches: list[Batch], epoch: int) -> None:
         """One step of every member."""
-        batches = [self._batch(index) for index in rows]
         train = self.what.train
         factor = train.decay ** (epoch // train.decay_every) if train.decay_every else 1.0
         try:
@@ -216,11 +227,6 @@ class Training:
                 self.progress.counts[member.index] += 1
         except GauntletError as error:
             raise self._failure(error.problem, epoch, error.key, error.remedy) from error
-
-    def _batch(self, rows: Tensor) -> Batch:
-        index = rows.to(self.device)
-        progress = self.progress.step / (self.steps_per_epoch * self.what.train.epochs)
-        return Batch(self.split.pixels(self.device_images[index]), self.device_labels[index], rows, progress)
 
     def end_epoch(self, epoch: int) -> None:
         """Record the members' mean losses, the only look at the device per epoch."""
@@ -246,7 +252,7 @@ class Training:
     def spread(self, member: Member) -> float:
         """Mean Euclidean distance over all pairs of some training images: near 0 in a collapsed network."""
         with evaluating([member]):
-            return float(torch.pdist(member.net(self.split.pixels(self.device_images[self.probe]))).mean())
+            return float(torch.pdist(member.net(self.split.train.view(self.probe, self.device))).mean())
 
     def _failure(
         self, problem: str, epoch: int, key: str | None = None, remedy: str | None = None

@@ -32,10 +32,7 @@ class Trial:
         self.settings, self.seed = target.settings, target.seed
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES["attack"]}
         nets = list(getattr(target.net, "members", [target.net]))
-        self.members = [
-            Target(net, target.images, target.labels, target.settings, target.seed)
-            for net in (nets if len(nets) > 1 else [])
-        ]
+        self.members = [target.of(net) for net in (nets if len(nets) > 1 else [])]
 
     def measure(self) -> dict[str, Any]:
         """The rows per table, and ``seconds`` per part."""

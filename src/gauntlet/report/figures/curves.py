@@ -110,4 +110,6 @@ def _axes(axis, suite: str, metric: str, ticks: list[float], *, labelled: bool) 
         axis.minorticks_off()
         ticks = ticks[:: -(-len(ticks) // 6)]
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    if suite == "epoch":
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel(AXES[suite] if labelled else "")
