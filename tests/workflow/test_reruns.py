@@ -59,7 +59,8 @@ def test_a_claims_margin_judges_again_and_draws_nothing(project):
 
 
 def test_a_training_setting_retrains_everything(project):
-    project.edit("config/smoke.yaml", "epochs: 2", "epochs: 3")
+    for grid in ("epochs: 2, batch: 50, lr", "epochs: 2, batch: 50, sampler"):
+        project.edit("config/smoke.yaml", grid, grid.replace("2", "3", 1))
     jobs = project.planned()
     assert jobs["dml_train"] == len(list(project.folder.glob("results/dml/digits/conv/*/seeds-*")))
 
@@ -119,7 +120,7 @@ def test_two_studies_train_a_shared_model_once(project):
     (project.folder / "config/studies/twin.yaml").write_text(study.replace("study: eat", "study: twin", 1))
     smoke = yaml.safe_load((project.folder / "config/smoke.yaml").read_text())
     smoke["studies"]["twin"] = smoke["studies"]["eat"]
-    (project.folder / "config/twins.yaml").write_text(yaml.safe_dump(smoke))
+    (project.folder / "config/twins.yaml").write_text(yaml.safe_dump(smoke, sort_keys=False))
     jobs = project.planned(config="config/twins.yaml")
     assert "dml_train" not in jobs
     assert "dml_attack" not in jobs
