@@ -86,13 +86,14 @@ class Adam(Optimizer):
     """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101; Adam where the weight decay is 0)."""
 
     averages = ("means", "squares")
+    rule = staticmethod(adamw)
 
     def __init__(self, groups, weight_decay=0.0, clip=None, betas: tuple[float, float] = (0.9, 0.999)):
         super().__init__(groups, weight_decay, clip)
         self.betas = betas
 
     def _update(self, parameters, gradients, averages, steps, lr):
-        adamw(
+        self.rule(
             parameters,
             gradients,
             *averages,
@@ -112,22 +113,7 @@ class Adam(Optimizer):
 class CoupledAdam(Adam):
     """Adam with the weight decay added to the gradient (Kingma and Ba 2015, arXiv 1412.6980)."""
 
-    def _update(self, parameters, gradients, averages, steps, lr):
-        adam(
-            parameters,
-            gradients,
-            *averages,
-            [],
-            steps,
-            fused=True,
-            amsgrad=False,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            lr=lr,
-            weight_decay=self.weight_decay,
-            eps=1e-8,
-            maximize=False,
-        )
+    rule = staticmethod(adam)
 
 
 class Sgd(Optimizer):
