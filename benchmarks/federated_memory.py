@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-import resource
 import subprocess
 import sys
 
 from benchmarks import timing
 from benchmarks.peers import ROOT
+from benchmarks.sides import peak
 
 CLIENTS = (50, 500, 5000)
 SETTINGS = {"selected": 5, "batch": 10, "images": 10_000}
@@ -29,8 +29,7 @@ def simulate(side: str, settings: dict) -> None:
     program = PlainLoop(federation) if side == "plain" else Run(federation, "stacked")
     for _ in range(ROUNDS):
         program.round()
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+    print(peak())
 
 
 def megabytes(side: str, settings: dict) -> float:

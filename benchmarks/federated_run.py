@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.federation import ARCHITECTURE, LR, MOMENTUM, Federation
 from gauntlet.families.federated.settings import Method, Train
-from gauntlet.families.federated.train import Identity, Simulation
+from gauntlet.families.federated.simulation import Identity, Simulation
 
 
 class Run:

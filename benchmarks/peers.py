@@ -1,8 +1,8 @@
 """Peers whose dependencies conflict with ours: each in its own locked environment, as a process.
 
 ``peers/<name>/`` holds ``requirements.in`` and the lock made from it, ``requirements.txt``, and
-``worker.py``, which talks in lines: it prints ``ready`` and then, for every line that it reads, one
-line of JSON. Renew a lock with::
+``worker.py`` (or several scripts), which talks in lines: it prints ``ready`` and then, for every line that it
+reads, one line of JSON. Renew a lock with::
 
     uv pip compile --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
         --no-emit-find-links --no-header requirements.in -o requirements.txt
@@ -93,12 +93,13 @@ class Peer(Worker):
         name: the folder under ``peers/``.
         settings: given to the worker as JSON.
         checkout: import the peer from this folder, in our own environment, instead.
+        script: the worker, a file of the peer's folder.
     """
 
-    def __init__(self, name: str, settings: dict, checkout: Path | None = None):
+    def __init__(self, name: str, settings: dict, checkout: Path | None = None, script: str = "worker.py"):
         python = Path(sys.executable) if checkout else environment(name)
         path = [str(ROOT / "src"), *([str(checkout)] if checkout else [])]
         super().__init__(
-            [str(python), str(HERE / "peers" / name / "worker.py"), json.dumps(settings)],
+            [str(python), str(HERE / "peers" / name / script), json.dumps(settings)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         )

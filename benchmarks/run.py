@@ -1,7 +1,7 @@
 """Run the benchmarks, one after the other, each in a process of its own.
 
     python benchmarks/run.py [NAME ...] [--save] [--threads N] [--rounds N] [--device D]
-                             [--peer DIR] [--dfme DIR]
+                             [--small] [--peer DIR] [--dfme DIR]
 
 Options are passed on to the benchmarks that know them; without names, all run.
 """
@@ -22,7 +22,10 @@ BENCHMARKS = {
     "dag": (),
     "pgd": ("peer", "device"),
     "crafting": ("device",),
-    "eat_step": ("device",),
+    "at_step": ("peer", "device", "small"),
+    "eat_step": ("device", "small"),
+    "joint_pair": ("small",),
+    "ranking": ("small",),
     "neighbours": (),
     "photo_batches": (),
     "evaluation": (),
@@ -30,8 +33,11 @@ BENCHMARKS = {
     "federated_memory": (),
     "shapley": (),
     "selection": (),
+    "shadows": ("device",),
     "stealing": ("dfme", "device"),
     "zeroth_order": ("device",),
+    "distillation": ("device",),
+    "inversion": ("device",),
 }
 
 
@@ -43,6 +49,7 @@ def main() -> int:
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/<name>.json and .md")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads on both sides (default 1)")
     parser.add_argument("--rounds", type=int, default=0, help="rounds of each comparison (default: its own)")
+    parser.add_argument("--small", action="store_true", help="tiny sizes, to see that they work")
     parser.add_argument("--peer", type=Path, help="a checkout of torchattacks instead of the locked release")
     parser.add_argument("--dfme", type=Path, help="a checkout of cake-lab/datafree-model-extraction")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -65,6 +72,7 @@ def main() -> int:
                 command += [f"--{peer}", str(folder.resolve())]
         if "device" in BENCHMARKS[name]:
             command += ["--device", options.device]
+        command += ["--small"] * (options.small and "small" in BENCHMARKS[name])
         if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
             failed.append(name)
     if failed:

@@ -20,9 +20,9 @@ from gauntlet.core.files import digest_json
 
 @dataclass(frozen=True)
 class Cell:
-    """The trials of one dataset x architecture x method, for one block of seeds: one training job and,
-    where the family attacks its models, one attack job. Studies that need the same model have the same
-    cell, whatever they call the method.
+    """The trials of one dataset x architecture x method, for one block of seeds: one training job (none where
+    the family attacks what others trained) and, where models are attacked, one attack job. Studies that need
+    the same model have the same cell, whatever they call the method.
     """
 
     family: str
@@ -91,7 +91,7 @@ class Cell:
 
     @property
     def weights(self) -> Path:
-        """What its training leaves for others."""
+        """What its training leaves for others; a cell whose family trains nothing has none."""
         return self.train_folder / "model.safetensors"
 
     def train_code(self) -> str:

@@ -23,19 +23,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Get, check and list datasets.", no_args_is_help=True)
 models_app = typer.Typer(help="Get ImageNet weights.", no_args_is_help=True)
-dml_app = typer.Typer(help="Deep metric learning: train and attack one cell.", no_args_is_help=True)
-classifier_app = typer.Typer(help="Classifiers: train and attack one cell.", no_args_is_help=True)
-federated_app = typer.Typer(help="Federated learning: train and measure one cell.", no_args_is_help=True)
-stealing_app = typer.Typer(
-    help="Model stealing: train and judge the substitutes of one cell.", no_args_is_help=True
-)
 study_app = typer.Typer(help="One study's measurements, figures and tables.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
-app.add_typer(dml_app, name="dml")
-app.add_typer(classifier_app, name="classifier")
-app.add_typer(federated_app, name="federated")
-app.add_typer(stealing_app, name="stealing")
 app.add_typer(study_app, name="study")
 
 Config = Annotated[
@@ -86,88 +76,118 @@ def models_fetch(
         fetch(architecture)
 
 
-@dml_app.command("train")
-def dml_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
-    """Train the models of one cell, one for every seed of its block."""
-    _train("dml", config, cell, device, threads)
+#: Family -> what its command group does, and each of its steps.
+FAMILIES = {
+    "dml": (
+        "Deep metric learning: train and attack one cell.",
+        {
+            "train": "Train the models of one cell, one for every seed of its block.",
+            "attack": "Attack the models of one cell and measure them.",
+        },
+    ),
+    "classifier": (
+        "Classifiers: train and attack one cell.",
+        {
+            "train": "Train one cell's classifiers, one for every seed of its block, and calibrate them.",
+            "attack": "Attack the classifiers of one cell and measure them.",
+        },
+    ),
+    "federated": (
+        "Federated learning: train and measure one cell.",
+        {
+            "train": "Train one cell's global models, one for every seed of its block, and measure every "
+            "round.",
+        },
+    ),
+    "stealing": (
+        "Model stealing: train and judge the substitutes of one cell.",
+        {
+            "train": "Steal from one cell's targets, one for every seed of its block, through their answers "
+            "alone.",
+            "attack": "Judge the substitutes of one cell, and try attacks on them on the targets.",
+        },
+    ),
+    "distilled": (
+        "Federated learning by distilled data: train and measure one cell.",
+        {
+            "train": "Distil one cell's clients and train on what they share, for every seed of its block, "
+            "round by round.",
+        },
+    ),
+    "inversion": (
+        "Gradient inversion: capture the updates of one cell, and attack them.",
+        {
+            "train": "Simulate one cell's federations, one for every seed of its block, and keep what their "
+            "server sees.",
+            "attack": "Reconstruct the images behind one cell's updates, and compare them with the clients'.",
+        },
+    ),
+    "shadows": (
+        "Shadow models: train those of one cell.",
+        {
+            "train": "Train models on random halves of a federation's candidates, for every seed of a block.",
+        },
+    ),
+    "privacy": (
+        "Privacy of trained federations: measure one cell.",
+        {
+            "attack": "Ask one cell's federations who was in their data, and what their task had no need of.",
+        },
+    ),
+}
 
 
-@dml_app.command("attack")
-def dml_attack(
-    config: Config, cell: CellName, attack: AttackName = None, device: Device = "auto", threads: Threads = 1
-) -> None:
-    """Attack the models of one cell and measure them."""
-    _attack("dml", config, cell, attack, device, threads)
+def _train(family: str):
+    def train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
+        from gauntlet.core import devices
+        from gauntlet.plan import load_plan
+
+        found = load_plan(config).cell(cell)
+        where = devices.setup(device, threads)
+        import_module(f"gauntlet.families.{family}.train").run(
+            found.identity,
+            found.seeds,
+            found.train_folder,
+            found.state_folder,
+            where,
+            **{name: other.weights for name, other in found.needs("train").items()},
+        )
+
+    return train
 
 
-@classifier_app.command("train")
-def classifier_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
-    """Train one cell's classifiers, one for every seed of its block, and calibrate them."""
-    _train("classifier", config, cell, device, threads)
+def _attack(family: str):
+    def attack(
+        config: Config,
+        cell: CellName,
+        attack: AttackName = None,
+        device: Device = "auto",
+        threads: Threads = 1,
+    ) -> None:
+        from gauntlet.core import devices
+        from gauntlet.plan import load_plan
+
+        found = load_plan(config).cell(cell, attack)
+        where = devices.setup(device, threads)
+        import_module(f"gauntlet.families.{family}.evaluate").run(
+            found.identity,
+            found.evaluate,
+            found.seeds,
+            out=found.attack_folder,
+            device=where,
+            state=found.state_folder,
+            **({"model": found.weights} if "train" in found.steps else {}),
+            **{name: other.weights for name, other in found.needs("attack").items()},
+        )
+
+    return attack
 
 
-@classifier_app.command("attack")
-def classifier_attack(
-    config: Config, cell: CellName, attack: AttackName = None, device: Device = "auto", threads: Threads = 1
-) -> None:
-    """Attack the classifiers of one cell and measure them."""
-    _attack("classifier", config, cell, attack, device, threads)
-
-
-@federated_app.command("train")
-def federated_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
-    """Train one cell's global models, one for every seed of its block, and measure every round."""
-    _train("federated", config, cell, device, threads)
-
-
-@stealing_app.command("train")
-def stealing_train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
-    """Steal from one cell's targets, one for every seed of its block, through their answers alone."""
-    _train("stealing", config, cell, device, threads)
-
-
-@stealing_app.command("attack")
-def stealing_attack(
-    config: Config, cell: CellName, attack: AttackName = None, device: Device = "auto", threads: Threads = 1
-) -> None:
-    """Judge the substitutes of one cell, and try attacks on them on the targets."""
-    _attack("stealing", config, cell, attack, device, threads)
-
-
-def _train(family: str, config: Path, cell: str, device: str, threads: int) -> None:
-    from gauntlet.core import devices
-    from gauntlet.plan import load_plan
-
-    found = load_plan(config).cell(cell)
-    where = devices.setup(device, threads)
-    train = import_module(f"gauntlet.families.{family}.train")
-    train.run(
-        found.identity,
-        found.seeds,
-        found.train_folder,
-        found.state_folder,
-        where,
-        **{name: other.weights for name, other in found.needs("train").items()},
-    )
-
-
-def _attack(family: str, config: Path, cell: str, attack: str | None, device: str, threads: int) -> None:
-    from gauntlet.core import devices
-    from gauntlet.plan import load_plan
-
-    found = load_plan(config).cell(cell, attack)
-    where = devices.setup(device, threads)
-    evaluate = import_module(f"gauntlet.families.{family}.evaluate")
-    evaluate.run(
-        found.identity,
-        found.evaluate,
-        found.seeds,
-        found.weights,
-        found.attack_folder,
-        where,
-        state=found.state_folder,
-        **{name: other.weights for name, other in found.needs("attack").items()},
-    )
+for _family, (_help, _steps) in FAMILIES.items():
+    _group = typer.Typer(help=_help, no_args_is_help=True)
+    for _step, _what in _steps.items():
+        _group.command(_step, help=_what)({"train": _train, "attack": _attack}[_step](_family))
+    app.add_typer(_group, name=_family)
 
 
 @study_app.command("gather")
@@ -216,24 +236,31 @@ def study_publish(
     typer.echo(f"published {part.published}: commit it")
 
 
+OneOf = Annotated[str | None, typer.Argument(help="One of them; all when absent.")]
+
+
 @study_app.command("figure")
-def study_figure(study: str, name: str, config: Config) -> None:
-    """Draw one figure as PDF, PNG and the CSV behind it."""
+def study_figure(study: str, config: Config, name: OneOf = None) -> None:
+    """Draw figures as PDF, PNG and the CSV behind them."""
     from gauntlet.plan import load_plan
     from gauntlet.report import figures
 
     plan = load_plan(config)
-    figures.draw(plan.part(study).file, name, plan.root(study), Path("paper_figures") / study / name)
+    part = plan.part(study)
+    for each in [name] if name else part.study.figures:
+        figures.draw(part.file, each, plan.root(study), Path("paper_figures") / study / each)
 
 
 @study_app.command("table")
-def study_table(study: str, name: str, config: Config) -> None:
-    """Write one table as CSV, Markdown and LaTeX."""
+def study_table(study: str, config: Config, name: OneOf = None) -> None:
+    """Write tables as CSV, Markdown and LaTeX."""
     from gauntlet.plan import load_plan
     from gauntlet.report import tables
 
     plan = load_plan(config)
-    tables.write(plan.part(study).file, name, plan.root(study), Path("paper_figures") / study / name)
+    part = plan.part(study)
+    for each in [name] if name else part.study.tables:
+        tables.write(part.file, each, plan.root(study), Path("paper_figures") / study / each)
 
 
 @app.command()

@@ -177,16 +177,17 @@ class Plan:
         cells = list(self.cells())
         for cell in cells:  # grows while it is walked: what a needed cell needs
             cells += [needed for step in cell.steps for needed in cell.needs(step).values()]
-        return {cell.name: cell for cell in cells}
+        return {cell.name: cell for cell in cells if "train" in cell.steps}
 
     def cell(self, name: str, attack: str | None = None) -> Cell:
         """The cell called ``name`` (and, where two studies attack it differently, ``attack``)."""
-        trained = self.trained()
-        found = [c for c in self.cells() if c.name == name and attack in (None, c.attack)]
+        trained, listed = self.trained(), list(self.cells())
+        found = [c for c in listed if c.name == name and attack in (None, c.attack)]
         if attack is None and name in trained:
             found.append(trained[name])
         if not found:
-            raise GauntletError(f"no cell {name!r} in this configuration", remedy=did_you_mean(name, trained))
+            known = sorted({*trained, *(c.name for c in listed)})
+            raise GauntletError(f"no cell {name!r} in this configuration", remedy=did_you_mean(name, known))
         return found[0]
 
 
@@ -239,7 +240,12 @@ def _grid_cells(
         parts[part] = parse(shape, given, file=file, key=f"{key}.{part}").model_dump(mode="json")
         _check_named(parts[part], file, f"{key}.{part}")
     data, train, evaluate = parts.values()
-    sample = {"architecture": grid.architectures[0], "method": {}, "data": data}
+    sample = {
+        "dataset": grid.dataset,
+        "architecture": grid.architectures[0],
+        "method": {},
+        "data": data,
+    }
     for kind, name in settings.evaluate_methods(sample, evaluate):
         _known(name, _names(kind), kind, file, f"{key}.evaluate")
     methods = study.methods_at(scale.scale) if grid.methods is None else grid.methods

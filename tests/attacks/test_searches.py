@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.attacks.embedding import perturb
 from gauntlet.attacks.norms import NORMS, ball
 from gauntlet.attacks.pgd import pgd
@@ -318,7 +319,7 @@ def scene():
 def adversarial(scene, attack, name, norm="linf", **changes):
     embed, x, clean, labels = scene
     budget = {"eps": 0.2, "step": 0.03, "steps": 12, "generator": rng(3), **changes}
-    return perturb(attack, embed, x, clean, labels, search=name, norm=norm, **budget)
+    return perturb(attack, embed, x, Clean(clean, labels), search=name, norm=norm, **budget)
 
 
 @pytest.mark.parametrize(("name", "norm"), PAIRS)
@@ -346,7 +347,7 @@ def test_every_attack_and_search_go_together(scene, attack, name, norm):
 def test_pgd_is_the_default(scene):
     embed, x, clean, labels = scene
     budget = {"eps": 0.2, "step": 0.03, "steps": 5}
-    plain = perturb("centre", embed, x, clean, labels, generator=rng(3), **budget)
+    plain = perturb("centre", embed, x, Clean(clean, labels), generator=rng(3), **budget)
     assert torch.equal(plain, adversarial(scene, "centre", "pgd", steps=5))
 
 
@@ -362,8 +363,7 @@ def test_a_query_search_embeds_in_batches(scene):
         "centre",
         counted,
         x,
-        clean,
-        labels,
+        Clean(clean, labels),
         eps=0.1,
         step=0.1,
         steps=3,

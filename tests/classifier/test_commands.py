@@ -55,8 +55,8 @@ def here(tmp_path, monkeypatch, folder):
     (tmp_path / "config/studies").mkdir(parents=True)
     (tmp_path / "config/studies/robust.yaml").write_text(yaml.safe_dump(STUDY))
     (tmp_path / "config/smoke.yaml").write_text(yaml.safe_dump(SCALE))
-    (tmp_path / "datasets").mkdir()
-    (tmp_path / "datasets/digits").symlink_to(folder)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/digits").symlink_to(folder)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

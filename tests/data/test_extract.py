@@ -1,3 +1,4 @@
+import errno
 import gzip
 import io
 import stat
@@ -269,3 +270,40 @@ def test_hostile_members_of_a_streamed_zip(tmp_path, monkeypatch, content, reaso
     monkeypatch.setattr(extract_module, "MEMBER_MAX", 5_000)
     with pytest.raises(GauntletError, match=reason):
         streamed(tmp_path, "x.zip", content, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("record", "at", "value"),
+    [
+        (b"PK\1\2", 46, b"\0"),  # an empty name
+        (b"PK\1\2", 46, b"\xff"),  # a name that is no text, though the flags say UTF-8
+        (b"PK\5\6", 17, b"\x7f"),  # the index lies further on than it does, so members lie before the file
+    ],
+    ids=["no name", "a name of bytes", "a member before the file"],
+)
+def test_a_damaged_index_of_a_zip(tmp_path, record, at, value):
+    content = bytearray(zipped_many(("ä", b"one" * 20), ("b", b"two" * 20)))
+    at += content.find(record)
+    content[at : at + 1] = value
+    for read in (lambda path: streamed(tmp_path, path.name, bytes(content), ["ä", "b"]), member_names_or_all):
+        with pytest.raises(GauntletError, match="damaged archive"):
+            read(tmp_path / "x.zip")
+
+
+def member_names_or_all(path):
+    """The names; where they are well, what extracting gives."""
+    member_names(path)
+    into = path.parent / "out"
+    into.mkdir()
+    return extract(path, into, limit=1000)
+
+
+def test_a_full_disk_is_not_the_archives_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract_module._Target, "write", full)
+    (tmp_path / "x.zip").write_bytes(zipped("a", b"one"))
+    with pytest.raises(OSError, match="No space left"):
+        extract(tmp_path / "x.zip", tmp_path, limit=100)
+
+
+def full(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,18 +1,22 @@
 """Damaged input of any kind: either it is read, or there is one GauntletError; nothing lands outside."""
 
 import gzip
+import io
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade import deb, idx, tar
+from handmade import deb, facts, idx, photo, photo_entry, tar, ten_classes, totals, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.io import savemat
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.data import fetch
 from gauntlet.data.extract import extract, read_members
+from gauntlet.data.readers import ilsvrc2012
 from gauntlet.data.readers.idx import read_idx
 
 MEMBERS = [("a", b"one" * 50), ("b/c", b"two" * 50)]
@@ -21,6 +25,7 @@ ARCHIVES = {
     "x.tar.gz": tar(*MEMBERS, mode="w:gz"),
     "x.tar.xz": tar(*MEMBERS),
     "x.gz": gzip.compress(b"one" * 50, mtime=0),
+    "x.zip": zipped(*MEMBERS),
     "x.deb": deb(tar(*MEMBERS)),
 }
 
@@ -68,3 +73,122 @@ def test_members_of_archives(content):
         with suppress(GauntletError):  # the only exception allowed
             assert sum(map(len, read_members(path, {"a", "c"}, limit=300).values())) <= 300
         assert list(Path(scratch).iterdir()) == [path]
+
+
+def _kit() -> bytes:
+    synsets = np.zeros((2, 1), [(field, object) for field in ("ILSVRC2012_ID", "WNID", "words")])
+    synsets[0, 0], synsets[1, 0] = (np.uint8(1), "n00000002", "fox"), (np.uint8(2), "n00000001", "tench")
+    out = io.BytesIO()
+    savemat(out, {"synsets": synsets})
+    return out.getvalue()
+
+
+def _with(head: dict[str, bytes], *photos: str) -> dict[str, bytes]:
+    return head | {path: photo(number, (8, 8)) for number, path in enumerate(photos)}
+
+
+#: By reader: the parts of a miniature; how they become files, role -> (name, content); the entry's fields.
+SETS = {
+    "cifar100": (
+        {
+            "fine_label_names.txt": b"apple\nbaby\n",
+            "train.bin": bytes([4, 0, 9, 9, 14, 1, 7, 7]),
+            "test.bin": bytes([14, 1, 5, 5, 4, 0, 3, 3]),
+        },
+        lambda parts: {"archive": ("x.tar.gz", tar(*parts.items(), mode="w:gz"))},
+        {"classes": ["apple", "baby"], "shape": [1, 1, 2], "counts": {"train": 1, "test": 1}},
+    ),
+    "celeba": (
+        _with(
+            {
+                "attributes": b"3\r\nMale Young \r\n1.jpg  1 -1\r\n2.jpg -1 -1\r\n3.jpg -1  1\r\n",
+                "partition": b"1.jpg 0\r\n2.jpg 1\r\n3.jpg 2\r\n",
+                "people": b"1.jpg 7\r\n2.jpg 9\r\n3.jpg 11\r\n",
+            },
+            "img_align_celeba/1.jpg",
+            "img_align_celeba/2.jpg",
+            "img_align_celeba/3.jpg",
+        ),
+        lambda parts: {
+            **{role: (f"{role}.txt", parts[role]) for role in ("attributes", "partition", "people")},
+            "images": ("x.zip", zipped(*((name, body) for name, body in parts.items() if "/" in name))),
+        },
+        {"counts": totals(train=(1, 1), test=(1, 1), validation=(1, 1)), "attributes": ["Male", "Young"]},
+    ),
+    "lfw": (
+        _with(
+            {
+                "train": b"1\nA_B\t2\n",
+                "test": b"1\nC\t1\n",
+                "attributes": b"# v\n#\tperson\timagenum\tMale\nA B\t1\t1.5\nA B\t2\t-1.5\nC\t1\t0.25\n",
+            },
+            "lfw_funneled/A_B/A_B_0001.jpg",
+            "lfw_funneled/A_B/A_B_0002.jpg",
+            "lfw_funneled/C/C_0001.jpg",
+        ),
+        lambda parts: {
+            **{role: (f"{role}.txt", parts[role]) for role in ("train", "test", "attributes")},
+            "archive": ("x.tgz", tar(*((k, v) for k, v in parts.items() if "/" in k), mode="w:gz")),
+        },
+        {"counts": totals(train=(2, 1), test=(1, 1)), "attributes": ["Male"]},
+    ),
+    "ilsvrc2012": (
+        _with(
+            {ilsvrc2012.TRUTH: b"2\n1\n2\n1\n", ilsvrc2012.META: _kit()},
+            *(f"ILSVRC2012_val_{number:08}.JPEG" for number in range(1, 5)),
+        ),
+        lambda parts: {
+            "devkit": ("k.tar.gz", tar(*((k, v) for k, v in parts.items() if "/" in k), mode="w:gz")),
+            "images": ("x.tar", tar(*((k, v) for k, v in parts.items() if "/" not in k), mode="w")),
+        },
+        {"counts": totals(train=(2, 2), test=(2, 2)), "zero_shot": False, "listing": "toy.yaml"},
+    ),
+}
+
+
+def publish(reader, files, store):
+    """Put the files into ``store``, and give the entry that they fulfil."""
+    fields = SETS[reader][2]
+    for name, content in files.values():
+        (store / name).write_bytes(content)
+    (store / "toy.yaml").write_text("classes: {n00000001: [1, 3], n00000002: [2, 4]}")
+    listed = {role: {"name": name, **facts(content)} for role, (name, content) in files.items()}
+    return (ten_classes if "shape" in fields else photo_entry)(reader=reader, files=listed, **fields)
+
+
+@pytest.mark.parametrize("reader", SETS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_sets(reader, data):
+    """A part is damaged before it is packed, or a file of the publisher's, whose hash is the registry's here:
+    the set is prepared whole, or there is one GauntletError and nothing is left."""
+    parts, pack, _ = SETS[reader]
+    if data.draw(st.booleans(), "before packing"):
+        part = data.draw(st.sampled_from(sorted(parts)), "part")
+        files = pack({**parts, part: data.draw(damaged(parts[part])) or b"\n"})
+    else:
+        files = pack(parts)
+        role = data.draw(st.sampled_from(sorted(files)), "file")
+        name, content = files[role]
+        files[role] = (name, data.draw(damaged(content)) or b"\n")
+    with tempfile.TemporaryDirectory() as scratch, pytest.MonkeyPatch.context() as patch:
+        store, target = Path(scratch) / "store", Path(scratch) / "work" / "toy"
+        store.mkdir()
+        entry = publish(reader, files, store)
+        patch.setattr(ilsvrc2012, "LISTINGS", store)
+        patch.setenv("GAUNTLET_DATA", str(store))
+        with suppress(GauntletError):  # the only exception allowed
+            fetch.obtain(entry, target)
+            assert {path.name for path in target.iterdir()} == set(entry.prepared_files)
+        assert {path.name for path in target.parent.iterdir()} <= {"toy", ".toy.lock"}
+        assert {path.name for path in Path(scratch).iterdir()} <= {"store", "work"}
+
+
+@pytest.mark.parametrize("reader", SETS)
+def test_sets_that_are_whole(reader, tmp_path, monkeypatch):
+    """What ``test_sets`` damages can be prepared."""
+    parts, pack, _ = SETS[reader]
+    entry = publish(reader, pack(parts), tmp_path)
+    monkeypatch.setattr(ilsvrc2012, "LISTINGS", tmp_path)
+    monkeypatch.setenv("GAUNTLET_DATA", str(tmp_path))
+    assert fetch.obtain(entry, tmp_path / "work" / "toy").is_dir()

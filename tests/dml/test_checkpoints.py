@@ -47,3 +47,41 @@ def test_faults_are_named(tmp_path, nets):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(GauntletError, match="damaged"):
         checkpoints.read(path, 1)
+
+
+def test_a_member_that_is_missing_is_named(tmp_path, nets):
+    path = tmp_path / "model.safetensors"
+    members = checkpoints.flat(list(map(weights, nets)))
+    files.save(path, {1: {name: value for name, value in members.items() if not name.startswith("member2.")}})
+    for expected in (None, 4):
+        with pytest.raises(GauntletError, match="no weights of member 2 of seed 1") as caught:
+            checkpoints.load(path, 1, "conv", 1, 8, members=expected)
+        assert caught.value.file == path
+    save(path, {1: nets[:2]})
+    assert len(checkpoints.load(path, 1, "conv", 1, 8, members=2).members) == 2
+    with pytest.raises(GauntletError, match="no weights of member 2 of seed 1"):
+        checkpoints.load(path, 1, "conv", 1, 8, members=3)
+
+
+@pytest.mark.parametrize("lost", ["head.linear.bias", "head.linear.weight", "features.1.norm.running_var"])
+def test_a_member_that_lost_a_tensor_is_named(tmp_path, nets, lost):
+    path = tmp_path / "model.safetensors"
+    members = checkpoints.flat(list(map(weights, nets[:2])))
+    del members[f"member1.{lost}"]
+    files.save(path, {0: members})
+    with pytest.raises(GauntletError, match=f"seed0.member1: .*: {lost} is missing"):
+        checkpoints.load(path, 0, "conv", 1, 8)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_member_with_a_value_that_is_no_number_is_named(tmp_path, nets, value):
+    path = tmp_path / "model.safetensors"
+    members = checkpoints.flat(list(map(weights, nets[:2])))
+    members["member1.head.linear.weight"][2, 3] = value
+    files.save(path, {0: members})
+    with pytest.raises(GauntletError, match=r"head\.linear\.weight of member 1 .* NaN or infinity"):
+        checkpoints.load(path, 0, "conv", 1, 8)
+    members["member1.head.linear.weight"][2, 3] = 0
+    members["member0.proxies"][0, 0] = value  # not used any more
+    files.save(path, {0: members})
+    assert len(checkpoints.load(path, 0, "conv", 1, 8).members) == 2

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from toy import dataset, identity
 
 from gauntlet import data
@@ -74,8 +75,7 @@ def ensemble(models):
     """The ensemble of the first seed and its test images, as the job sees them."""
     split = class_split(dataset(), Data(**identity()["data"]), 0)
     net = checkpoints.load(models / "2" / "model.safetensors", 0, "conv", 1, 8)
-    images = split.test.view()
-    return Target(net, images, torch.from_numpy(split.test_labels), SETTINGS, 0), split
+    return Target(net, split.test, torch.from_numpy(split.test_labels), SETTINGS, 0), split
 
 
 def values(scores, **where):
@@ -161,7 +161,7 @@ def test_clean_scores_and_the_shift_attack_from_scratch(ensemble, models, tmp_pa
     """Without Target and Trial: embed, attack, search."""
     target, split = ensemble
     tables = run(models, 2, tmp_path / "attack", seeds=[0])
-    net, x, labels = target.net, target.images, split.test_labels
+    net, x, labels = target.net, target.images.view(), split.test_labels
     clean = net(x)
     generator = torch_generator(0, "attack", "shift")
     noise = torch.rand(x.shape, generator=generator) * 0.2 - 0.1
@@ -208,7 +208,7 @@ def test_transfer_examples_of_a_member_are_its_own(ensemble):
     target, _ = ensemble
     members = [Target(net, target.images, target.labels, SETTINGS, 0) for net in target.net.members]
     points = {p["detail"]: p["scores"] for p in sweeps.transfer(target, members) if p.get("detail")}
-    images = members[0].attack("shift")
+    images = torch.cat([*members[0].attack("shift")])
     for j, victim in enumerate(members):
         hits = retrieval.evaluate(
             victim.net(images), victim.clean, target.classes, target.classes, exclude=np.arange(len(images))
@@ -236,7 +236,7 @@ def test_gradient_cosine_embeds_in_batches(ensemble, monkeypatch):
     whole = sweeps.gradient_cosine("shift", members)
     for member in members:
         member.net = counted(member.net)
-    monkeypatch.setattr(sweeps, "BATCH", 7)
+    members[0].batch = 7
     assert sweeps.gradient_cosine("shift", members) == pytest.approx(whole, abs=1e-5)
     assert max(sizes) == 7
     assert sum(sizes) == 2 * len(target.images)
@@ -332,3 +332,74 @@ def test_bad_input_is_named(models, tmp_path):
     with pytest.raises(GauntletError, match="damaged"):
         run(models, 1, tmp_path, model=damaged)
     assert not (tmp_path / "scores.parquet").exists()
+
+
+def test_recall_among_fewer_images_than_k_is_refused(models, tmp_path):
+    """The toy's three test classes have 72 images: each is searched among 71."""
+    for k, refused in ((70, False), (71, True), (500, True)):
+        target_settings = {**EVALUATE, "recall": [1, k]}
+        if not refused:
+            run(models, 1, tmp_path / str(k), seeds=[0], evaluate=target_settings)
+            continue
+        with pytest.raises(GauntletError, match=rf"evaluate\.recall: recall@{k} among 71 images"):
+            run(models, 1, tmp_path / str(k), seeds=[0], evaluate=target_settings)
+
+
+def test_one_test_image_of_a_class_is_refused(models, tmp_path):
+    with pytest.raises(GauntletError, match=r"evaluate\.test_per_class: .* has one test image only"):
+        run(models, 1, tmp_path, evaluate={**EVALUATE, "test_per_class": 1})
+
+
+def test_an_ensemble_that_lost_a_member_is_not_evaluated_as_a_smaller_one(models, tmp_path):
+    found = load_file(models / "2" / "model.safetensors")
+    damaged = tmp_path / "model.safetensors"
+    save_file({name: value for name, value in found.items() if ".member1." not in name}, damaged)
+    with pytest.raises(GauntletError, match="no weights of member 1 of seed 0"):
+        run(models, 2, tmp_path, model=damaged)
+    found["seed3.member1.head.linear.weight"][0, 0] = float("nan")
+    save_file(found, damaged)
+    with pytest.raises(GauntletError, match="member 1 of seed 3 holds NaN"):
+        run(models, 2, tmp_path, model=damaged, seeds=[3])
+    assert not (tmp_path / "scores.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"eps": 1.5}, "eps"),
+        ({"eps": 0.0}, "eps"),
+        ({"eps": -0.1}, "eps"),
+        ({"step": 0.0}, "step"),
+        ({"step": -0.1}, "step"),
+        ({"step": 1.5}, "step"),
+        ({"steps": 0}, "steps"),
+        ({"eps_sweep": [0.1, 0.0]}, "eps_sweep.1"),
+        ({"eps_sweep": [0.1, -0.2]}, "eps_sweep.1"),
+        ({"eps_sweep": [0.1, 1.2]}, "evaluate: eps_sweep"),
+        ({"fractions": [0.0]}, "fractions.0"),
+        ({"fractions": [1.1]}, "fractions.0"),
+        ({"attacks": {"joint_pair": {"eps": 1.5}}}, "attacks.joint_pair"),
+        ({"attacks": {"joint_pair": {"step": 1.5}}}, "attacks.joint_pair"),
+        ({"attacks": {"joint_pair": {"step": -0.1}}}, "attacks.joint_pair.step"),
+        ({"attacks": {"joint_pair": {"norm": "l2", "eps": -2.0}}}, "attacks.joint_pair.eps"),
+        ({"attacks": {"joint_pair": {"norm": "l2", "eps": float("inf")}}}, "attacks.joint_pair.eps"),
+        ({"attacks": {"joint_pair": {"norm": "l2", "eps": 8.1}}}, "evaluate.attacks.joint_pair.eps"),
+        (
+            {"attacks": {"joint_pair": {"norm": "l2", "eps": 2.0}}, "eps_sweep": [1.0, 8.1]},
+            r"evaluate.eps_sweep",
+        ),
+    ],
+)
+def test_budgets_outside_the_pixel_range_name_the_key(models, tmp_path, monkeypatch, changes, key):
+    """8 x 8 pixels: all images are within 8 of each other in L2."""
+    monkeypatch.setattr(Trial, "measure", lambda self: pytest.fail("measured"))
+    with pytest.raises(GauntletError, match=f"{key}[: ]"):
+        run(models, 1, tmp_path, evaluate={**EVALUATE, **changes})
+
+
+def test_a_sweep_in_l2_may_go_beyond_one(models, tmp_path):
+    attacks = {"joint_pair": {"norm": "l2", "eps": 0.8}}
+    tables = run(
+        models, 1, tmp_path, seeds=[0], evaluate={**EVALUATE, "attacks": attacks, "eps_sweep": [0.4, 2.0]}
+    )
+    assert set(tables["scores"].query("suite == 'eps'")["eps"]) == {0.4, 2.0}

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from gauntlet.core.registry import names
 from gauntlet.core.seeds import torch_generator
 from gauntlet.families.dml import checks
+from gauntlet.families.dml.images.arrays import Arrays
 from gauntlet.families.dml.settings import Evaluate
 from gauntlet.families.dml.target import Target
 from gauntlet.losses.proxy_anchor import proxy_anchor
@@ -46,7 +47,7 @@ CLIMBERS = [label for label in OTHERS.attacks if label != "square"]
 def digits(classes, per_class):
     source = load_digits()
     rows = np.concatenate([np.flatnonzero(source.target == label)[:per_class] for label in classes])
-    return torch.tensor(source.images[rows, None] / 16).float(), torch.tensor(source.target[rows])
+    return Arrays(source.images[rows, None].astype(np.uint8), 16), torch.tensor(source.target[rows])
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def nets():
     """Two undefended networks trained on digits 0 to 4."""
     faiss.omp_set_num_threads(1)
     images, labels = digits(range(5), 150)
-    return [train(images, labels, seed) for seed in (0, 1)]
+    return [train(images.view(), labels, seed) for seed in (0, 1)]
 
 
 def train(images, labels, seed):
@@ -170,3 +171,42 @@ def test_the_sample_is_balanced_and_repeatable(nets):
     assert np.bincount(target.classes[rows.numpy()])[5:].tolist() == [10] * 5
     assert torch.equal(rows, checks.sample(target, 52))
     assert len(checks.sample(target, 10_000)) == 150
+
+
+def test_of_very_many_classes_the_sample_has_some(nets, monkeypatch):
+    """Two images of each of 11,316 classes would be more work than the attack itself."""
+    images, labels = digits(range(5, 10), 30)
+    target = Target(nets[0], images, labels, SETTINGS, seed=0)
+    assert len(checks.sample(target, 4)) == 10
+    monkeypatch.setattr(checks, "MOST", 7)
+    rows = checks.sample(target, 4)
+    _, counts = np.unique(target.classes[rows.numpy()], return_counts=True)
+    assert counts.tolist() == [2, 2, 2]
+    assert torch.equal(rows, checks.sample(target, 4))
+    assert torch.equal(rows, rows.sort().values)
+
+
+def test_pixels_as_an_embedding_are_those_of_a_grid_for_large_images():
+    images = torch.rand(6, 3, 70, 70, generator=torch_generator(0, "images"))
+    found = checks.pixels(images.mean(0))(images)
+    cells = images.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5)).flatten(1)
+    torch.testing.assert_close(found, F.normalize(cells - cells.mean(0)), atol=1e-5, rtol=0)
+    small = images[..., :32, :32]
+    whole = F.normalize(small.flatten(1) - small.mean(0).flatten())
+    torch.testing.assert_close(checks.pixels(small.mean(0))(small), whole)
+
+
+def test_a_gradient_is_checked_on_no_more_images_than_fit(nets, monkeypatch):
+    images, labels = digits(range(5, 10), 30)
+    sizes = []
+
+    def counted(x):
+        sizes.append(len(x))
+        return nets[0](x)
+
+    target = Target(counted, images, labels, SETTINGS, seed=0)
+    target.batch = 40
+    sizes.clear()
+    for label in ("margin", "joint_pair"):
+        assert checks._gradient(target, label, torch.arange(150)).passed
+    assert set(sizes) == {38}

@@ -60,7 +60,7 @@ def test_losses_without_proxies_train_and_load(tmp_path, monkeypatch, loss):
     monkeypatch.setattr(train.data, "load", lambda name, folder=None: toy.dataset())
     recipe = toy.identity(loss=loss, loss_options={}, sampler="balanced", per_class=2)
     train.run(recipe, [0], tmp_path, None, "cpu")
-    (member,) = checkpoints.read(tmp_path / "model.safetensors", 0)
+    (member,) = checkpoints.read(tmp_path / "model.safetensors", 0).values()
     assert member["proxies"].shape == (0, 8)
     net = checkpoints.load(tmp_path / "model.safetensors", 0, "conv", 1, 8)
     assert net(torch.rand(2, 1, 8, 8)).shape == (2, 8)

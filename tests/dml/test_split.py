@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gauntlet.core.errors import GauntletError
 from gauntlet.data.dataset import Dataset, Split
 from gauntlet.families.dml.settings import Data
-from gauntlet.families.dml.split import class_split
+from gauntlet.families.dml.split import class_split, refuse_lone_queries
 
 TOY = toy.dataset()
 
@@ -75,3 +75,45 @@ def test_a_dataset_with_disjoint_classes_keeps_its_own_split():
 def test_too_many_training_classes_are_refused():
     with pytest.raises(GauntletError, match="at most 4"):
         class_split(TOY, Data(train_classes=5), 0)
+
+
+def dataset_of(train, test, gallery=None):
+    """8x8 images with these labels."""
+
+    def part(labels):
+        return Split(np.zeros((len(labels), 1, 8, 8), np.uint8), np.array(labels))
+
+    made = Dataset("own", tuple("abcdef"), 255, part(train), part(test))
+    if gallery is not None:
+        object.__setattr__(made, "gallery", part(gallery))
+    return made
+
+
+def test_a_class_in_both_lists_of_a_zero_shot_set_is_named():
+    for wanted in (None, 2):
+        with pytest.raises(
+            GauntletError, match=r"class 'c' of 'own' is in both splits \(1 of 5 classes are\)"
+        ):
+            class_split(dataset_of([0, 0, 1, 1, 2, 2], [2, 2, 3, 3, 4, 4]), Data(train_classes=wanted), 0)
+
+
+def test_a_class_to_train_on_in_the_gallery_is_named():
+    with pytest.raises(GauntletError, match="class 'b' of 'own' is in both splits"):
+        class_split(dataset_of([0, 0, 1, 1], [2, 2, 3, 3], [2, 3, 1]), Data(), 0)
+    split = class_split(dataset_of([0, 0, 1, 1], [2, 3], [2, 3, 3, 4]), Data(), 0)
+    assert split.test_classes.tolist() == [2, 3]
+    assert split.gallery_labels.tolist() == [2, 3, 3, 4]
+
+
+def test_queries_that_have_nothing_to_find_are_refused():
+    names = tuple("abcdef")
+    lone = class_split(dataset_of([0, 0, 1, 1], [2, 2, 3, 4, 4]), Data(), 0)
+    with pytest.raises(GauntletError, match="class 'd' has one test image only"):
+        refuse_lone_queries(lone, names)
+    missing = class_split(dataset_of([0, 0, 1, 1], [2, 3], [2, 2, 4]), Data(), 0)
+    with pytest.raises(GauntletError, match="class 'd' has queries, and no image in the gallery"):
+        refuse_lone_queries(missing, names)
+    refuse_lone_queries(class_split(dataset_of([0, 0, 1, 1], [2, 3], [2, 3]), Data(), 0), names)
+    refuse_lone_queries(class_split(TOY, Data(train_classes=3), 0, 2), TOY.class_names)
+    with pytest.raises(GauntletError, match=r"evaluate\.test_per_class"):
+        refuse_lone_queries(class_split(TOY, Data(train_classes=3), 0, 1), TOY.class_names)

@@ -17,6 +17,7 @@ from gauntlet.families import weights
 from gauntlet.families.dml import checkpoints, train
 from gauntlet.families.dml.settings import Data
 from gauntlet.families.dml.split import class_split
+from gauntlet.losses import mining
 
 PAYLOADS = ("model.safetensors", "training.parquet", "spread.parquet")
 
@@ -219,3 +220,62 @@ def test_bad_identities_name_the_key(tmp_path):
     with pytest.raises(GauntletError, match=r"method\.options"):
         fit(tmp_path, "at", 1, {"beta": 1})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"eps": 1.5}, "train.eps"),
+        ({"eps": 0.0}, "train.eps"),
+        ({"eps": -0.1}, "train.eps"),
+        ({"eps": float("nan")}, "train.eps"),
+        ({"step": 0.0}, "train.step"),
+        ({"step": -0.01}, "train.step"),
+        ({"step": 2.0}, "train.step"),
+        ({"steps": 0}, "train.steps"),
+        ({"lr": float("inf")}, "train.lr"),
+    ],
+)
+def test_budgets_outside_the_pixel_range_name_the_key(tmp_path, changes, key):
+    with pytest.raises(GauntletError, match=f"identity: {key}: "):
+        fit(tmp_path, "at", **changes)
+
+
+TRIPLETS = {"loss": "triplet", "loss_options": {}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"data": {"train_per_class": 1}}, "data.train_per_class"),
+        ({"data": {"train_classes": 1}}, "data.train_classes"),
+        ({"sampler": "balanced", "batch": 3, "per_class": 1}, "train.per_class"),
+        ({"sampler": "balanced", "batch": 4, "per_class": 4}, "train.batch"),
+    ],
+)
+def test_batches_without_positives_are_refused_before_training(tmp_path, monkeypatch, changes, key):
+    monkeypatch.setattr(train, "build", lambda *a: pytest.fail("a network was made"))
+    for loss in ("triplet", "contrastive"):
+        with pytest.raises(GauntletError, match=f"^{key}: "):
+            fit(tmp_path, **{**TRIPLETS, **changes, "loss": loss})
+
+
+def test_a_random_batch_without_positives_is_reported_with_its_trial(tmp_path):
+    """By chance: of 3 random images of 60 in 3 classes, sooner or later all are of one class or of three."""
+    with pytest.raises(GauntletError, match=r"(?s)train\.sampler: .*no triplets.*seed 0.*balanced"):
+        fit(tmp_path, batch=3, epochs=5, **TRIPLETS)
+
+
+@pytest.mark.parametrize("defense", names("defense"))
+@pytest.mark.parametrize("loss", ["triplet", "contrastive"])
+def test_mining_that_finds_nothing_is_no_nan(tmp_path, monkeypatch, defense, loss):
+    if resolve("defense", defense).needs == "proxies":
+        with pytest.raises(GauntletError, match="defined for losses with proxies"):
+            fit(tmp_path, defense, epochs=1, **{**TRIPLETS, "loss": loss})
+        return
+    nothing = torch.zeros(0, dtype=torch.int64)
+    monkeypatch.setitem(mining.MINERS, "distance_weighted", lambda *_: (nothing,) * 3)
+    fit(tmp_path, defense, 2 if defense == "eat" else 1, epochs=1, **{**TRIPLETS, "loss": loss})
+    assert all(torch.isfinite(value).all() for value in load_file(tmp_path / "model.safetensors").values())
+    losses = pd.read_parquet(tmp_path / "training.parquet")["loss"]
+    assert losses.notna().all()

@@ -31,6 +31,7 @@ def test_its_objective_is_the_formula_on_the_page(outcome):
     root, _ = outcome
     code = """
 import torch
+from gauntlet.attacks.clean import Clean
 from gauntlet.core.registry import resolve
 torch.manual_seed(0)
 clean, moved, labels = torch.randn(9, 3), torch.randn(4, 3), torch.tensor([0, 0, 1, 1, 1, 4, 4, 4, 4])
@@ -40,7 +41,8 @@ points[rows] = moved
 total = sum(float((p - points.mean(0)).square().sum()) for p in points)
 groups = [points[labels == k] for k in (0, 1, 4)]
 between = sum(len(g) * float((g.mean(0) - points.mean(0)).square().sum()) for g in groups)
-print(abs(float(resolve("attack", "scatter")(clean, labels).objective(moved, rows)) + between / total) < 1e-6)
+scatter = resolve("attack", "scatter")(Clean(clean, labels))
+print(abs(float(scatter.objective(moved, rows)) + between / total) < 1e-6)
 """
     (root / "check.py").write_text(code)
     assert pages.run("python check.py", root).strip() == "True"

@@ -6,10 +6,14 @@ import yaml
 PAGE = "docs/federated.md"
 
 
-def test_the_page_adds_a_selection_method(tmp_path):
+def test_the_page_adds_a_selection_method_and_a_defense(tmp_path):
     root = pages.copy(tmp_path / "copy")
-    assert [path for path, _ in pages.blocks(PAGE)] == ["src/gauntlet/selection/largest.py"]
-    assert pages.follow(PAGE, root) == ["[ 100.  100. 6400.] [2]\n"]
+    assert [path for path, _ in pages.blocks(PAGE)] == [
+        "src/gauntlet/selection/largest.py", "src/gauntlet/defenses/updates/sign.py"
+    ]  # fmt: skip
+    assert pages.follow(PAGE, root) == [
+        "[ 100.  100. 6400.] [2]\n", "{'w': tensor([ 3., -3.])} 3\n"
+    ]  # fmt: skip
 
 
 def test_a_study_may_name_it(tmp_path):
@@ -35,6 +39,6 @@ def test_the_page_lists_every_method():
     from gauntlet.core.registry import names
 
     text = (pages.ROOT / PAGE).read_text()
-    for kind in ("partition", "selection", "aggregation"):
+    for kind in ("partition", "selection", "aggregation", "update_defense"):
         for name in names(kind):
             assert f"`{name}`" in text, name

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from gauntlet.core.registry import names, resolve
 from gauntlet.families.federated.contributions import contributions, mean
 from gauntlet.families.federated.evaluation import BATCH, Evaluator, mean_loss
-from gauntlet.families.federated.local import state_of
 from gauntlet.families.federated.world import Images
 from gauntlet.models.classifiers import build
+from gauntlet.models.copies import state_of
 
 
 def network(seed=0):

@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gauntlet.families.federated.local import COPIES, Recipe, Sequential, Task, Together, Update, state_of
+from gauntlet.families.federated.local import COPIES, Recipe, Sequential, Task, Together, Update
 from gauntlet.families.federated.settings import Train
-from gauntlet.families.federated.train import decayed
+from gauntlet.families.federated.simulation import decayed
 from gauntlet.families.federated.world import Images
 from gauntlet.models.classifiers import build
+from gauntlet.models.copies import state_of
 from gauntlet.plan import load_plan
 
 SHAPES = {"cnn2_bn": (1, 8), "cnn3": (1, 47), "cnn6_bn": (3, 8)}

@@ -11,7 +11,8 @@ from toy_federated import played, simulation
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import names, resolve
 from gauntlet.core.seeds import numpy_generator, torch_generator
-from gauntlet.families.federated.local import Update, state_of
+from gauntlet.families.federated.local import Update
+from gauntlet.models.copies import state_of
 
 
 class Client:

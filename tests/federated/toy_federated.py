@@ -10,8 +10,9 @@ import torch
 
 from gauntlet.core.config import parse
 from gauntlet.families.federated import train
+from gauntlet.families.federated.simulation import Identity, Simulation
 
-TABLES = ("training", "rounds", "picks", "clients")
+TABLES = ("training", "rounds", "picks", "clients", "exchange")
 
 
 def identity(selection="random", data=None, method=None, options=None, **recipe):
@@ -33,8 +34,8 @@ def identity(selection="random", data=None, method=None, options=None, **recipe)
 
 
 def simulation(dataset, *arguments, seed=0, **changes):
-    what = parse(train.Identity, identity(*arguments, **changes), file="identity")
-    return train.Simulation(what, seed, dataset, torch.device("cpu"))
+    what = parse(Identity, identity(*arguments, **changes), file="identity")
+    return Simulation(what, seed, dataset, torch.device("cpu"))
 
 
 def played(simulated):
@@ -49,13 +50,13 @@ if __name__ == "__main__":
     from gauntlet.core.devices import setup
 
     data_folder, out, state, selection, *seeds = sys.argv[1:]
-    play = train.Simulation.play
+    play = Simulation.play
 
     def announced(self):
         play(self)
         print(f"round {self.seed} {self.round}", flush=True)
 
-    train.Simulation.play = announced
+    Simulation.play = announced
     train.run(
         identity(selection, rounds=10, schedule="participation", decay_every=2),
         [int(seed) for seed in seeds],

@@ -54,6 +54,18 @@ def test_updates_equal_those_of_torchs_optimizer(pair, decay):
     assert not torch.equal(ours[0].weight, network()[0].weight)
 
 
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_gradient_may_lie_otherwise_in_memory_than_its_parameter(pair):
+    shape = (2, 3, 4, 5)
+    gradients = [torch.randn(shape) for _ in range(3)]
+    plain, odd = torch.ones(shape), torch.ones(shape)
+    one, other = (PAIRS[pair][0]([([weights], 0.1)], 0.0, None) for weights in (plain, odd))
+    for gradient in gradients:
+        one.step([gradient.clone()])
+        other.step([gradient.to(memory_format=torch.channels_last)])
+    torch.testing.assert_close(plain, odd)
+
+
 @pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
 def test_the_state_carries_on_exactly(name):
     def optimizer(net):

@@ -16,8 +16,11 @@ SHAPES = {
     "cnn2_bn": (1, 8),
     "cnn3": (3, 47),
     "cnn6_bn": (3, 8),
+    "convnet2": (1, 8),
+    "convnet3": (3, 8),
     "lenet": (1, 12),
     "net3conv": (1, 8),
+    "plain3conv": (1, 8),
     "net4conv": (1, 16),
 }
 #: Blocks that branch; and layers of the kinds above, too many to run here.
@@ -36,9 +39,11 @@ def plain():
         nn.Conv2d(2, 6, (3, 2), stride=(2, 1), padding=1, dilation=(1, 2), bias=False),
         nn.BatchNorm2d(6, eps=1e-3, momentum=0.3),
         nn.MaxPool2d(3, stride=2, padding=1, dilation=2, ceil_mode=True),
+        nn.GroupNorm(3, 6, eps=1e-3),
+        nn.AvgPool2d(2, stride=1, padding=1, ceil_mode=True, count_include_pad=False),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(90, 5, bias=False),
+        nn.Linear(144, 5, bias=False),
         nn.ReLU(),
         nn.Linear(5, 4),
     )
@@ -47,9 +52,10 @@ def plain():
 def network(name):
     net = plain() if name == "plain" else build(name, *SHAPES[name], 10)
     for layer in net.modules():
-        if isinstance(layer, nn.BatchNorm2d):
+        if isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.normal_(layer.bias)
+        if isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.running_mean)
             nn.init.uniform_(layer.running_var, 0.5, 2.0)
     return net.double()
@@ -161,8 +167,8 @@ def test_a_copy_that_diverged_leaves_the_others_as_they_were(bad):
     [
         nn.Dropout(0.5),
         nn.GELU(),
-        nn.AvgPool2d(2),
-        nn.GroupNorm(1, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.GroupNorm(1, 2, affine=False),
         nn.Sequential(nn.ReLU()),
         nn.Conv2d(2, 2, 3, groups=2),
         nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"),

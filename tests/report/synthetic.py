@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from gauntlet.core.files import sha256_file, write_json, write_parquet
 from gauntlet.core.provenance import sidecar_path
@@ -15,6 +18,21 @@ REPOSITORY = Path(__file__).parents[2]
 EAT = REPOSITORY / "config/studies/eat.yaml"
 METRICS = ["recall@1", "recall@2", "recall@4", "recall@8", "map@r", "nmi", "ami", "f1"]
 ATTACKS = ["shift", "centre", "joint_pair"]
+#: The settings of the evaluation, as far as the report reads them.
+EVALUATE = {"attacks": ATTACKS, "eps": 0.1, "steps": 20, "restarts": 3, "sweep_attack": "joint_pair"}
+#: The same with attacks by label, one of them in another norm.
+QUERIES = {
+    "attacks": {
+        "nearest_positive": {"norm": "linf"},
+        "nearest_positive_long": {"norm": "linf", "steps": 50, "restarts": 3},
+        "nearest_positive_cw": {"norm": "linf"},
+        "nearest_positive_l2": {"norm": "l2", "eps": 1.5},
+    },
+    "eps": 0.1,
+    "steps": 20,
+    "restarts": 1,
+    "sweep_attack": "nearest_positive",
+}
 SEEDS = 5
 STEPS = {"train": ("training", "spread"), "attack": ("scores", "examples", "projections", "sanity")}
 TABLES = [name for names in STEPS.values() for name in names]
@@ -30,8 +48,21 @@ STRENGTH = {"clean": 0.0, "shift": 1.0, "centre": 0.9, "joint_pair": 1.1}
 DIFFICULTY = {"fashion-mnist": 1.0, "digits": 0.94}
 
 
-def _scores(method: str, dataset: str, seeds: range, rng: np.random.Generator) -> pd.DataFrame:
-    clean, robust = CLEAN.get(method, 0.9) * DIFFICULTY[dataset], ROBUST[method]
+def _budgets(evaluate: dict) -> dict[str, tuple[str, float, int]]:
+    """Attack -> norm, eps, steps."""
+    attacks = evaluate["attacks"]
+    entries = {name: {} for name in attacks} if isinstance(attacks, list) else attacks
+    whole = {"norm": "linf", **{key: evaluate[key] for key in ("eps", "steps")}}
+    return {name: tuple({**whole, **entry}[key] for key in whole) for name, entry in entries.items()}
+
+
+def _scores(
+    method: str, dataset: str, seeds: range, rng: np.random.Generator, evaluate: dict
+) -> pd.DataFrame:
+    clean, robust = CLEAN.get(method, 0.9) * DIFFICULTY.get(dataset, 0.9), ROBUST.get(method, 0.7)
+    budgets, swept = _budgets(evaluate), evaluate["sweep_attack"]
+    headline = [name for name, budget in budgets.items() if budget[:2] == ("linf", evaluate["eps"])]
+    budgets |= {"clean": ("", 0.0, 0), "worst": ("linf", evaluate["eps"], evaluate["steps"])}
     rows = []
 
     def level(strength: float, metric: str) -> float:
@@ -44,32 +75,31 @@ def _scores(method: str, dataset: str, seeds: range, rng: np.random.Generator) -
             loss = 0.02 if view == "member" else 0.0
             for metric in METRICS:
                 values = {}
-                for attack, strength in STRENGTH.items():
+                for attack in ["clean", *_budgets(evaluate)]:
                     noise = shared + rng.normal(0, 0.006) - loss
-                    values[attack] = float(np.clip(level(strength, metric) + noise, 0, 1))
-                values["worst"] = min(value for attack, value in values.items() if attack != "clean")
+                    values[attack] = float(np.clip(level(STRENGTH.get(attack, 1.0), metric) + noise, 0, 1))
+                values["worst"] = min(values[attack] for attack in headline)
                 for attack, value in values.items():
-                    on = attack != "clean"
-                    rows.append((seed, "main", attack, 0.1 * on, 20 * on, 1.0 * on, view, "", metric, value))
+                    of = (*budgets[attack][1:], 1.0 * (attack != "clean"))
+                    rows.append((seed, "main", attack, *of, view, "", metric, value))
         for metric in ["recall@1", "nmi", "f1"]:
             for eps in (0.02, 0.05, 0.1, 0.2):
                 value = level(min(eps / 0.1, 1.4), metric) + shared / 2
-                rows.append((seed, "eps", "joint_pair", eps, 20, 1.0, "ensemble", "", metric, value))
+                rows.append((seed, "eps", swept, eps, 20, 1.0, "ensemble", "", metric, value))
             for steps in (1, 5, 20, 50):
                 value = level(1.1 * (1 - np.exp(-steps / 6)), metric) + shared / 2
-                rows.append((seed, "steps", "joint_pair", 0.1, steps, 1.0, "ensemble", "", metric, value))
+                rows.append((seed, "steps", swept, 0.1, steps, 1.0, "ensemble", "", metric, value))
             for fraction in (0.1, 0.25, 0.5, 1.0):
                 value = level(1.1 * fraction, metric) + shared / 2
-                rows.append(
-                    (seed, "fraction", "joint_pair", 0.1, 20, fraction, "ensemble", "", metric, value)
-                )
+                rows.append((seed, "fraction", swept, 0.1, 20, fraction, "ensemble", "", metric, value))
         for i in range(MEMBERS.get(method, 0)):
             for j in range(MEMBERS[method]):
                 value = 0.5 + 0.2 * (i != j) * (1 if method == "eat" else 0.5) + rng.normal(0, 0.01)
-                detail = f"{i}->{j}"
-                rows.append(
-                    (seed, "transfer", "joint_pair", 0.1, 20, 1.0, "member", detail, "recall@1", value)
-                )
+                rows.append((seed, "transfer", swept, 0.1, 20, 1.0, "member", f"{i}->{j}", "recall@1", value))
+        if method in MEMBERS:
+            rows.append(
+                (seed, "transfer", swept, 0.1, 0, 1.0, "ensemble", "", "gradient_cosine", 0.3 + shared)
+            )
     names = ["seed", "suite", "attack", "eps", "steps", "fraction", "view", "detail", "metric", "value"]
     return pd.DataFrame(rows, columns=names)
 
@@ -92,17 +122,25 @@ def _write(path: Path, table: pd.DataFrame, **extra) -> None:
 
 
 def write_cell(
-    folder: Path, dataset: str, method: str, seeds: range, edit=None, flagged=False, setting=""
+    folder: Path,
+    dataset: str,
+    method: str,
+    seeds: range,
+    edit=None,
+    flagged=False,
+    setting="",
+    evaluate=EVALUATE,
 ) -> dict:
     """One cell's job folders; ``edit(scores, method, dataset)`` may change its scores."""
+    attacks = list(_budgets(evaluate))
     stream = np.random.SeedSequence([len(dataset), *method.encode(), seeds.start, *setting.encode()])
     rng = np.random.default_rng(stream)
     train = folder / dataset / setting / method / f"seeds-{seeds.start}-{seeds.stop - 1}"
     attack = train / "attack-1"
-    scores = _scores(method, dataset, seeds, rng)
+    scores = _scores(method, dataset, seeds, rng, evaluate)
     if edit is not None:
         scores = edit(scores, method, dataset)
-    _write(attack / "scores.parquet", scores)
+    _write(attack / "scores.parquet", scores, config={"evaluate": evaluate})
     count = 60
     labels = np.arange(count) % 5 * 2
     examples = [
@@ -117,13 +155,13 @@ def write_cell(
             }
         )
         for seed in seeds
-        for name in STRENGTH
+        for name in ["clean", *attacks]
     ]
     _write(attack / "examples.parquet", pd.concat(examples))
     projections = [pd.DataFrame({"seed": pd.Series(dtype="int64"), "attack": pd.Series(dtype="str")})]
     columns = ["seed", "attack", "index", "label", "x", "y"]
     if seeds.start == 0:
-        spread = {"clean": 1.0, "joint_pair": 1.0 + 6 * (1 - ROBUST[method])}
+        spread = {"clean": 1.0, evaluate["sweep_attack"]: 1.0 + 6 * (1 - ROBUST.get(method, 0.7))}
         angle = labels / 10 * 2 * np.pi
         projections = [
             pd.DataFrame(
@@ -143,7 +181,7 @@ def write_cell(
     sanity = [
         (seed, name, check, "recall@1", 0.1, 0.2, not (flagged and check == "unbounded" and seed == 0))
         for seed in seeds
-        for name in ATTACKS
+        for name in attacks
         for check in checks
     ]
     names = ["seed", "attack", "check", "metric", "value", "bound", "passed"]
@@ -159,10 +197,15 @@ def write_cell(
     _write(
         train / "training.parquet",
         pd.DataFrame(training, columns=["seed", "epoch", "member", "loss", "passes"]),
-        cost={"per_seed": {"seconds_per_epoch": {str(seed): members + seed / 10 for seed in seeds}}},
+        cost={
+            "per_seed": {
+                "seconds_per_epoch": {str(seed): members + seed / 10 for seed in seeds},
+                "passes_per_image": {str(seed): 3.0 * steps * members for seed in seeds},
+            }
+        },
     )
     distances = [
-        (seed, epoch, member, 0.5 + 0.3 * epoch * ROBUST[method] + 0.01 * seed)
+        (seed, epoch, member, 0.5 + 0.3 * epoch * ROBUST.get(method, 0.7) + 0.01 * seed)
         for seed in seeds
         for epoch in range(3)
         for member in range(members)
@@ -195,10 +238,11 @@ def build(
     scale: str = "mini",
     study: str = "eat",
     derived=None,
+    evaluate=EVALUATE,
 ) -> Path:
     """Write the cells and gather them; returns the gathered folder."""
     cells = [
-        write_cell(folder / "jobs", dataset, method, range(seeds), edit, method in flagged, setting)
+        write_cell(folder / "jobs", dataset, method, range(seeds), edit, method in flagged, setting, evaluate)
         for dataset in datasets
         for setting in settings
         for method in methods
@@ -207,3 +251,10 @@ def build(
     return gather(
         cells, folder / "studies" / study / scale, study, scale, list(missing), tables=TABLES, derived=derived
     )
+
+
+def png(value: int) -> str:
+    """A grey image of 4 x 4 pixels, as tables keep it."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 4), value, np.uint8)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -109,11 +109,70 @@ def test_every_setting_has_a_row_of_panels_under_its_label(tmp_path):
             assert f"digits, {label}, conv net" in texts(figure)
 
 
+def test_methods_that_a_block_lacks_take_no_line_in_it(tmp_path):
+    def without(method, dataset):
+        return method == "mixup" and dataset == "digits"
+
+    figure, _ = made(build(tmp_path, methods=("none", "mixup", "eat"), seeds=2, skip=without), "comparison")
+    columns = figure.axes[0].get_subplotspec().get_gridspec().ncols
+    first, second = ([t.get_text() for t in a.get_yticklabels()] for a in figure.axes[::columns])
+    assert (first, second) == (["No defense", "EAT"], ["No defense", "Mixup", "EAT"])
+    figure.draw_without_rendering()
+    gaps = [abs(a.transData.transform((0, 1))[1] - a.transData.transform((0, 0))[1]) for a in figure.axes]
+    assert max(gaps) == pytest.approx(min(gaps), rel=0.01)  # lines are equally far apart everywhere
+
+
+def test_points_stand_at_their_methods_numbers(gathered):
+    figure, frame = made(gathered, "members")
+    assert set(frame["method"]) == {"at", "eat", "eat_no_split"}  # the others run at larger scales
+    axis = figure.axes[0]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("", "R@1")
+    assert [label.get_text() for label in figure.axes[-6].get_xticklabels()] == ["1", "2", "3", "4", "5"]
+    assert figure.axes[-1].get_xlabel().replace("\n", " ") == "parts per member"
+    means = frame.query("dataset == 'digits' and metric == 'recall@1' and number == 'members N'")
+    dots = {(line.get_xdata()[0], line.get_markerfacecolor() == "white"): line for line in axis.lines
+            if len(line.get_xdata()) == 1 and line.get_marker() not in ("|", "_", "None")}  # fmt: skip
+    assert len(dots) == len(means) == 4
+    for row in means.itertuples():
+        dot = dots[{"at": 1, "eat": 3}[row.method], row.attack == "clean"]
+        assert dot.get_ydata()[0] == pytest.approx(row.mean)
+        assert dot.get_color() == style.look(STUDY, row.method).color
+
+
+def test_an_empty_panel_is_named(gathered):
+    with pytest.raises(GauntletError, match="no methods in panel 'N'"):
+        figures.make(with_options("members", panels={"N": {}}), "members", read(gathered))
+
+
+def with_options(name, **options):
+    """The study with other options of one figure."""
+    entry = STUDY.figures[name].model_copy(update={"options": options})
+    return STUDY.model_copy(update={"figures": {**STUDY.figures, name: entry}})
+
+
+def test_a_sweep_has_a_clean_point_for_the_metrics_that_it_measures(gathered):
+    study = with_options("fraction", metrics=["nmi", "ami"])  # the sweep has no AMI
+    figure, frame = figures.make(study, "fraction", read(gathered))
+    assert set(frame["metric"]) == {"nmi"}
+    assert "not measured" in texts(figure)
+
+
 def test_one_seed_draws_without_interval(tmp_path):
     folder = build(tmp_path, methods=("none", "eat"), datasets=("digits",), seeds=1)
     frame = made(folder, "comparison")[1]
     assert frame["half_width"].isna().all()
     assert (frame["seeds"] == 1).all()
+
+
+def test_every_figure_draws_with_one_seed(tmp_path):
+    from gauntlet.report.figures.collapse import collapse
+
+    folder = build(tmp_path, methods=("none", "eat"), datasets=("digits",), seeds=1)
+    for name in STUDY.figures:
+        made(folder, name)
+    measurements = read(folder)
+    vars(measurements)["spread"] = measurements.spread.assign(distance=1.4)  # an axis beyond 1
+    assert len(collapse(measurements, STUDY)[1])
 
 
 def test_drawn_lines_are_the_numbers_of_the_frame(gathered):

@@ -112,9 +112,25 @@ def test_holes_flags_choices_cost_and_provenance_are_shown(page):
     assert "secret-host" not in page.text
 
 
+def test_a_flag_stands_beside_the_checks_and_the_claims_that_it_bars(report):
+    text = report.read_text(encoding="utf-8")
+    (row,) = [row for row in re.findall(r"<tr>.*?</tr>", text) if row.count("24/25") and "digits" not in row][
+        :1
+    ]
+    assert '<td class="number flagged"><span class="flag">24/25</span><small>unbounded</small>' in row
+    assert '<small>bars <a href="#EAT-2">EAT-2</a></small>' in row
+    assert "25/25" in text
+
+
+def test_budgets_of_attacks_stand_above_their_numbers(page):
+    assert "L∞ ε 0.1, 20 steps, 3 restarts: shift; centre; joint pair." in page.text
+    assert "Worst attack: of those with L∞ ε 0.1." in page.text
+
+
 def test_tables_of_published_runs_at_other_scales_are_shown(page):
     assert "Published run (desk)" in page.text
-    assert page.text.count("Desk scale: not the paper's numbers.") == len(STUDY.tables)
+    # Each table, and the sanity of that run's attacks.
+    assert page.text.count("Desk scale: not the paper's numbers.") == len(STUDY.tables) + 1
 
 
 def test_figures_are_embedded_or_named_as_not_drawn(page):

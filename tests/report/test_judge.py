@@ -281,7 +281,9 @@ def test_off_diagonal_transfer_is_the_mean_over_pairs(gathered):
         "is": {"above": 0},
     }
     result = judged(gathered, entry, scope={"dataset": "digits"})
-    rows = pd.read_parquet(gathered / "scores.parquet").query("dataset == 'digits' and suite == 'transfer'")
+    rows = pd.read_parquet(gathered / "scores.parquet").query(
+        "dataset == 'digits' and suite == 'transfer' and metric == 'recall@1'"
+    )
     rows = rows[rows["detail"].map(lambda pair: pair[0] != pair[-1])]
     means = rows.groupby("method")["value"].mean()
     assert result["effect"] == pytest.approx(means["eat"] - means["eat_no_split"])

@@ -146,6 +146,7 @@ def test_costs_are_judged_from_the_manifest_and_are_in_no_table(folder):
         "architecture",
         "method",
         "seed",
+        "attack",
         "metric",
         "value",
     ]

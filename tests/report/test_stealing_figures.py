@@ -1,12 +1,9 @@
 """Figures and scores of thefts, on tables made by hand."""
 
-import base64
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from synthetic import png
 
 from gauntlet.report import style
 from gauntlet.report.derived.thefts import thefts
@@ -36,12 +33,6 @@ def progress(method, seed, points):
 def answers(method, seed, counts):
     rows = [(seed, q, label, n) for q, column in counts.items() for label, n in enumerate(column)]
     return frame(method, rows, ["seed", "queries", "label", "count"])
-
-
-def png(value):
-    buffer = io.BytesIO()
-    Image.fromarray(np.full((4, 4), value, np.uint8)).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 @pytest.fixture

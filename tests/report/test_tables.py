@@ -32,7 +32,54 @@ def test_main_table_numbers(main_table, gathered):
             assert row[f"{group} {name} ±"] == pytest.approx(interval.half_width)
             assert row[f"{group} {name} seeds"] == 5
     assert row["training passes per image"] == 3 * 6 * 3
-    assert len(frame) == 2 * 9
+    assert len(frame) == 3 * 9  # two datasets, and their means
+
+
+def test_means_over_datasets_are_paired_by_seed_and_of_methods_that_all_have(tmp_path, main_table):
+    def without(method, dataset):
+        return method == "mixup" and dataset == "digits"
+
+    folder = build(tmp_path, methods=("none", "mixup", "eat"), skip=without)
+    table = tables.make(STUDY, "main", read(folder))
+    rows = {row.keys[0]: row.cells for row in table.blocks["all datasets, conv net"]}
+    assert list(rows) == ["No defense", "EAT"]
+    scores = pd.read_parquet(folder / "scores.parquet").query(
+        "method == 'eat' and suite == 'main' and view == 'ensemble' and attack == 'clean'"
+        " and metric == 'recall@1'"
+    )
+    first, second = (part.sort_values("seed")["value"].to_numpy() for _, part in scores.groupby("dataset"))
+    interval = t_interval(((first + second) / 2).tolist())
+    assert (rows["EAT"][0].mean, rows["EAT"][0].half_width) == pytest.approx(
+        (interval.mean, interval.half_width)
+    )
+    assert "Fashion-MNIST" in table.notes["all datasets, conv net"]
+    assert rows["EAT"][-1] is None  # what training costs is no mean over datasets
+    one = build(tmp_path / "one", methods=("none", "eat"), datasets=("digits",), seeds=2)
+    assert list(tables.make(STUDY, "main", read(one)).blocks) == ["digits, conv net"]
+
+
+def test_transfer_and_gradients_of_the_members(gathered):
+    table = tables.make(STUDY, "diversity", read(gathered))
+    rows = {row.keys[0]: row.cells for row in table.blocks["digits, conv net"]}
+    ensembles = ("eat", "eat_no_split", "eat_own", "at_x3", "none_x3")
+    assert set(rows) == {STUDY.label(method) for method in ensembles}
+    scores = pd.read_parquet(gathered / "scores.parquet").query(
+        "dataset == 'digits' and method == 'eat' and suite == 'transfer'"
+    )
+    wide = scores.pivot(index="seed", columns="detail", values="value")
+    own = wide[["0->0", "1->1", "2->2"]].mean(axis=1)
+    others = wide[["0->1", "0->2", "1->0", "1->2", "2->0", "2->1"]].mean(axis=1)
+    expected = [t_interval(list(v)) for v in (own, others, others - own, wide[""])]
+    assert [cell.mean for cell in rows["EAT"]] == pytest.approx([each.mean for each in expected])
+    assert [cell.half_width for cell in rows["EAT"]] == pytest.approx([each.half_width for each in expected])
+
+
+def test_costs_are_those_of_the_sidecars(gathered):
+    table = tables.make(STUDY, "cost", read(gathered))
+    (row,) = [row for row in table.blocks["digits, conv net"] if row.keys == ("EAT",)]
+    assert row.cells[0].mean == 3 * 6 * 3
+    assert row.cells[1].mean == pytest.approx(3 + 0.2)  # 3.0 to 3.4 seconds
+    assert table.columns == (("measured", "passes per training image"), ("measured", "seconds per epoch"))
 
 
 def test_columns_run_from_clean_to_worst(main_table):

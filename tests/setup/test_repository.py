@@ -13,7 +13,13 @@ import yaml
 from packaging.requirements import Requirement
 
 #: Distribution -> module, where they differ.
-MODULES = {"fonttools": "fontTools", "pillow": "PIL", "scikit-learn": "sklearn", "pyyaml": "yaml"}
+MODULES = {
+    "fonttools": "fontTools",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+}
 #: Used as a command or a setting instead of an import: what to look for, and where.
 INVOKED = {
     "dvc": (r"[\"'\s]dvc[\"'\s]", "src/gauntlet"),

@@ -100,11 +100,14 @@ def targets(kind, extension):
     ]
 
 
-def studies_with(kind):
-    """A pattern for the studies of the run, each before the names of its own figures or tables alone: one
-    study's figure may be called like another's table."""
-    names = {study: "|".join(getattr(plan.study, kind)) for study, plan in PLAN.studies.items()}
-    return "|".join(rf"{study}(?=/(?:{found})\.)" for study, found in names.items() if found) or "none"
+def declared_in(study, kind):
+    """The names of a study's figures or tables."""
+    return list(getattr(PLAN.studies[study].study, kind))
+
+
+def files_of(study, kind, *extensions):
+    """The files of a study's figures or tables."""
+    return [f"{name}.{extension}" for name in declared_in(study, kind) for extension in extensions]
 
 
 DATASETS = sorted({cell.dataset for cell in CELLS.values()})
@@ -127,8 +130,6 @@ wildcard_constraints:
     block=r"\d+(-\d+)?",
     attack=r"[0-9a-f]{8}",
     study=r"[a-z][a-z0-9_-]*",
-    figure="[^/.]+",
-    table="[^/.]+",
 
 
 def gather_inputs(study, scale):
@@ -172,22 +173,20 @@ def gather_params(study):
     return sorted([row["setting"], row["method"], *row["steps"].values()] for row in rows)
 
 
-def drawn(study, kind, name):
-    """The declaration of one figure or table, with what every drawing of the study shows."""
+def drawn(study, kind):
+    """The declarations of a study's figures or tables, with what every drawing of the study shows."""
     plan = PLAN.studies[study]
-    declared = getattr(plan.study, kind)
-    if name not in declared:
-        raise WorkflowError(f"config/studies/{study}.yaml: {kind}: no {name!r} there")
     labels = {key: method.label for key, method in plan.study.methods.items()}
-    labels = [labels, plan.study.settings, plan.study.metrics]
-    return digest_json([labels, declared[name].model_dump(mode="json"), plan.scale])
+    labels = [labels, plan.study.settings, plan.study.metrics, plan.study.attacks]
+    entries = {name: entry.model_dump(mode="json") for name, entry in getattr(plan.study, kind).items()}
+    return digest_json([labels, entries, plan.scale])
 
 
-def drawing_code(study, kind, name):
-    """Digest of the code that draws one figure or table."""
-    declared = getattr(PLAN.studies[study].study, kind)[name]
+def drawing_code(study, kind):
+    """Digest of the code that draws a study's figures or tables."""
     single = kind.removesuffix("s")
-    return code_digest(f"gauntlet.report.{kind}", methods=((single, getattr(declared, single)),))
+    used = {getattr(entry, single) for entry in getattr(PLAN.studies[study].study, kind).values()}
+    return code_digest(f"gauntlet.report.{kind}", methods=tuple((single, name) for name in sorted(used)))
 
 
 def declared(study):

@@ -13,6 +13,7 @@ rule federated_train:
             "rounds.parquet",
             "picks.parquet",
             "clients.parquet",
+            "exchange.parquet",
         ),
     log:
         "logs/federated/{dataset}/{architecture}/{model}/seeds-{block}/train.log",

@@ -29,49 +29,58 @@ for family in sorted({plan.study.family for plan in PLAN.studies.values()}):
             "gauntlet study gather {wildcards.study} > {log} 2>&1"
 
 
-rule figure:
-    input:
-        gathered,
-    output:
-        report(
-            "paper_figures/{study}/{figure}.pdf",
-            category="{study}",
-            labels={"figure": "{figure}"},
-        ),
-        png="paper_figures/{study}/{figure}.png",
-        csv="paper_figures/{study}/{figure}.csv",
-    log:
-        "logs/studies/{study}/{figure}.figure.log",
-    wildcard_constraints:
-        study=studies_with("figures"),
-    conda:
-        ENVIRONMENT
-    params:
-        declared=lambda w: drawn(w.study, "figures", w.figure),
-        code=lambda w: drawing_code(w.study, "figures", w.figure),
-    message:
-        "draw {wildcards.study}/{wildcards.figure}"
-    shell:
-        "gauntlet study figure {wildcards.study} {wildcards.figure} > {log} 2>&1"
+# All figures of a study in one job, and all its tables in another: starting a job costs more than drawing one.
+for study in [name for name in STUDIES if declared_in(name, "figures")]:
+
+    rule:
+        name:
+            f"figures_{study.replace('-', '_')}"
+        input:
+            gathered,
+        output:
+            [
+                report(
+                    f"paper_figures/{{study}}/{name}.pdf",
+                    category="{study}",
+                    labels={"figure": name},
+                )
+                for name in declared_in(study, "figures")
+            ],
+            multiext("paper_figures/{study}/", *files_of(study, "figures", "png", "csv")),
+        log:
+            "logs/studies/{study}/figures.log",
+        wildcard_constraints:
+            study=study,
+        conda:
+            ENVIRONMENT
+        params:
+            declared=lambda w: drawn(w.study, "figures"),
+            code=lambda w: drawing_code(w.study, "figures"),
+        message:
+            "draw the figures of {wildcards.study}"
+        shell:
+            "gauntlet study figure {wildcards.study} > {log} 2>&1"
 
 
-rule table:
-    input:
-        gathered,
-    output:
-        csv="paper_figures/{study}/{table}.csv",
-        markdown="paper_figures/{study}/{table}.md",
-        latex="paper_figures/{study}/{table}.tex",
-    log:
-        "logs/studies/{study}/{table}.table.log",
-    wildcard_constraints:
-        study=studies_with("tables"),
-    conda:
-        ENVIRONMENT
-    params:
-        declared=lambda w: drawn(w.study, "tables", w.table),
-        code=lambda w: drawing_code(w.study, "tables", w.table),
-    message:
-        "write table {wildcards.study}/{wildcards.table}"
-    shell:
-        "gauntlet study table {wildcards.study} {wildcards.table} > {log} 2>&1"
+for study in [name for name in STUDIES if declared_in(name, "tables")]:
+
+    rule:
+        name:
+            f"tables_{study.replace('-', '_')}"
+        input:
+            gathered,
+        output:
+            multiext("paper_figures/{study}/", *files_of(study, "tables", "csv", "md", "tex")),
+        log:
+            "logs/studies/{study}/tables.log",
+        wildcard_constraints:
+            study=study,
+        conda:
+            ENVIRONMENT
+        params:
+            declared=lambda w: drawn(w.study, "tables"),
+            code=lambda w: drawing_code(w.study, "tables"),
+        message:
+            "write the tables of {wildcards.study}"
+        shell:
+            "gauntlet study table {wildcards.study} > {log} 2>&1"

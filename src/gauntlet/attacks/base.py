@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.clean import Clean
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import module_path, resolve
 
@@ -34,8 +35,7 @@ class Attack:
     """Base of all attacks on embeddings.
 
     Args:
-        clean: (n, D) clean unit-norm embeddings of all test images.
-        labels: (n,) their classes.
+        clean: the clean embeddings of the test set, and what its images are searched in.
         generator: CPU generator; given to attacks with ``drawn`` targets only.
 
     Attributes:
@@ -61,7 +61,7 @@ class Attack:
         return {}
 
 
-def make(name: str, clean: Tensor, labels: Tensor, generator: torch.Generator) -> Attack:
+def make(name: str, clean: Clean, generator: torch.Generator) -> Attack:
     """The registered attack called ``name``; ``generator`` draws its targets, if it has any to draw.
 
     Raises GauntletError when there is no such attack, or its class does not inherit from ``Attack``.
@@ -73,4 +73,4 @@ def make(name: str, clean: Tensor, labels: Tensor, generator: torch.Generator) -
             file=module_path("attack", name),
             remedy="let its class inherit from gauntlet.attacks.base.Attack",
         )
-    return method(clean, labels, generator=generator) if method.drawn else method(clean, labels)
+    return method(clean, generator=generator) if method.drawn else method(clean)

@@ -7,22 +7,20 @@ intact, which ignore cluster names: whole classes would move together.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.core.registry import register
 
 
 @register("attack", "centre")
 class Centre(Attack):
-    """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,) their classes."""
+    """Args: ``clean``, whose gallery has the class means."""
 
-    def __init__(self, clean: Tensor, labels: Tensor):
-        _, classes, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-        sums = clean.new_zeros(len(counts), clean.shape[1]).index_add(0, classes, clean)
-        self.own_centre = F.normalize(sums)[classes]
+    def __init__(self, clean: Clean):
+        self.own_centre = F.normalize(clean.class_sums)[clean.classes]
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """(b,) negated cosines of perturbed ``embeddings`` (b, D) to the class means of ``rows`` (b,)."""

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-#: Rows per block of similarities: a block has BLOCK x n entries.
+from gauntlet.attacks.clean import Clean
+
+#: Queries per block of similarities: a block has BLOCK x m entries for a gallery of m.
 BLOCK = 1024
 #: Squared distances below this count as this: the square root has no gradient at 0.
 TINY = 1e-12
 
-#: (b, 1) and (n,) classes -> (b, n) bool, who may be a neighbour: ``torch.eq`` the same class,
+#: (b, 1) and (m,) classes -> (b, m) bool, who may be a neighbour: ``torch.eq`` the same class,
 #: ``torch.ne`` the other classes, ``everyone``.
 Among = Callable[[Tensor, Tensor], Tensor]
 
@@ -31,28 +33,13 @@ def everyone(own: Tensor, classes: Tensor) -> Tensor:
     return torch.ones_like(own == classes)
 
 
-def nearest(embeddings: Tensor, labels: Tensor, among: Among) -> Tensor:
-    """(n,) index of each row's nearest other row among those allowed, by inner product; -1 where there is
-    none."""
+def nearest(clean: Clean, among: Among) -> Tensor:
+    """(n,) index of each query's nearest other image in the gallery among those allowed, by inner product; -1
+    where there is none."""
     found = []
-    for rows in torch.arange(len(labels), device=labels.device).split(BLOCK):
-        similarity = _similarity(embeddings, labels, rows, among)
+    for rows in torch.arange(len(clean.labels), device=clean.labels.device).split(BLOCK):
+        allowed = clean.without_itself(among(clean.labels[rows, None], clean.gallery_labels), rows)
+        similarity = (clean.queries[rows] @ clean.gallery.T).masked_fill_(~allowed, float("-inf"))
         best, index = similarity.max(1)
         found.append(torch.where(best == float("-inf"), -1, index))
     return torch.cat(found)
-
-
-def ranked(embeddings: Tensor, labels: Tensor, places: Tensor) -> Tensor:
-    """(n,) index of each row's neighbour at place ``places`` (n,), 0 the nearest other row."""
-    deepest = int(places.max()) + 1
-    found = []
-    for rows in torch.arange(len(labels), device=labels.device).split(BLOCK):
-        order = _similarity(embeddings, labels, rows, everyone).topk(deepest, dim=1).indices
-        found.append(order.gather(1, places[rows, None])[:, 0])
-    return torch.cat(found)
-
-
-def _similarity(embeddings: Tensor, labels: Tensor, rows: Tensor, among: Among) -> Tensor:
-    """(b, n) inner products, -inf at the rows themselves and where not allowed."""
-    allowed = among(labels[rows, None], labels).scatter_(1, rows[:, None], False)
-    return (embeddings[rows] @ embeddings.T).masked_fill_(~allowed, float("-inf"))

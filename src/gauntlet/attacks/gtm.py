@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.attacks.geometry import distance, nearest
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
@@ -17,16 +18,16 @@ from gauntlet.core.registry import register
 
 @register("attack", "gtm")
 class Gtm(Attack):
-    """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,) their classes.
+    """Args: ``clean``, whose gallery has the negatives.
 
     Raises GauntletError when there is only one class.
     """
 
-    def __init__(self, clean: Tensor, labels: Tensor):
-        negative = nearest(clean, labels, torch.ne)
+    def __init__(self, clean: Clean):
+        negative = nearest(clean, torch.ne)
         if (negative < 0).any():
             raise GauntletError("all test images are of one class", remedy="use more classes")
-        self.targets = clean[negative]
+        self.targets = clean.gallery[negative]
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """(b,) negated distances of perturbed ``embeddings`` (b, D) of ``rows`` (b,), in [-2, 0]."""

@@ -11,22 +11,24 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.core.registry import register
 
 
 @register("attack", "joint_pair")
 class JointPair(Attack):
-    """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,)."""
+    """Args: ``clean``, of which only the queries and their classes are used."""
 
     joint = True
 
-    def __init__(self, clean: Tensor, labels: Tensor):
+    def __init__(self, clean: Clean):
+        self.clean, labels = clean.queries, clean.labels
         _, self.classes, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-        self.clean = clean
         same = int((counts * counts).sum())
         self.between_pairs = max(len(labels) ** 2 - same, 1)  # ordered pairs; a sum over none is 0
         self.within_pairs = max(same - len(labels), 1)
-        self.class_sums = clean.new_zeros(len(counts), clean.shape[1]).index_add(0, self.classes, clean)
+        sums = self.clean.new_zeros(len(counts), self.clean.shape[1])
+        self.class_sums = sums.index_add(0, self.classes, self.clean)
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """A scalar, from the ``embeddings`` (b, D) of all perturbed ``rows`` (b,), each row once."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.core.registry import register
 
 #: t: small enough that the nearest images count, large enough that those behind them have gradients.
@@ -20,18 +21,19 @@ TEMPERATURE = 0.05
 
 @register("attack", "margin")
 class Margin(Attack):
-    """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,) their classes."""
+    """Args: ``clean``, whose gallery is looked at as a whole."""
 
-    def __init__(self, clean: Tensor, labels: Tensor):
-        self.clean, self.labels = clean, labels
+    def __init__(self, clean: Clean):
+        self.clean = clean
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """(b,) margins of perturbed ``embeddings`` (b, D) of ``rows`` (b,), in cosines; a side without an
         image counts as a cosine of 0."""
-        right = self.labels[rows, None] == self.labels
-        itself = torch.zeros_like(right).scatter_(1, rows[:, None], True)
-        similarity = embeddings @ self.clean.T / TEMPERATURE
-        return TEMPERATURE * (_soft_max(similarity, ~right) - _soft_max(similarity, right & ~itself))
+        clean = self.clean
+        right = clean.labels[rows, None] == clean.gallery_labels
+        similarity, wrong = embeddings @ clean.gallery.T / TEMPERATURE, ~right
+        right = clean.without_itself(right, rows)
+        return TEMPERATURE * (_soft_max(similarity, wrong) - _soft_max(similarity, right))
 
 
 def _soft_max(values: Tensor, chosen: Tensor) -> Tensor:

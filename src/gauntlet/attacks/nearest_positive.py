@@ -11,19 +11,20 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.attacks.geometry import distance, everyone, nearest
 from gauntlet.core.registry import register
 
 
 @register("attack", "nearest_positive")
 class NearestPositive(Attack):
-    """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,) their classes."""
+    """Args: ``clean``, whose gallery has the positives."""
 
-    def __init__(self, clean: Tensor, labels: Tensor):
-        self.positive = nearest(clean, labels, torch.eq)
-        self.spared = labels[nearest(clean, labels, everyone)] != labels
+    def __init__(self, clean: Clean):
+        self.positive = nearest(clean, torch.eq)
+        self.spared = clean.gallery_labels[nearest(clean, everyone)] != clean.labels
         self.spared |= self.positive < 0
-        self.targets = clean[self.positive.clamp(min=0)]
+        self.targets = clean.gallery[self.positive.clamp(min=0)]
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """(b,) distances of perturbed ``embeddings`` (b, D) of ``rows`` (b,) from their targets, in [0, 2];

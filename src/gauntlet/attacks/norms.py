@@ -7,6 +7,8 @@ A ball stays with its images: every projection is also cut to [0, 1], which move
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,7 +17,14 @@ from gauntlet.core.errors import GauntletError, did_you_mean
 
 
 class Ball:
-    """Images within ``eps`` of ``x`` (n, ...) and within [0, 1]."""
+    """Images within ``eps`` of ``x`` (n, ...) and within [0, 1].
+
+    Attributes:
+        draws: the random numbers of a start, in their order: by which of torch's functions, and whether one
+            per pixel or one per image.
+    """
+
+    draws: ClassVar[tuple[tuple[Callable[..., Tensor], bool], ...]]
 
     def __init__(self, x: Tensor, eps: float):
         raise NotImplementedError
@@ -28,9 +37,18 @@ class Ball:
         """Move ``images`` in place by ``step`` along the norm's steepest ascent, and project them."""
         raise NotImplementedError
 
-    @staticmethod
-    def start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+    @classmethod
+    def start(cls, x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
         """Uniform in the ball of ``radius``, cut to [0, 1]; drawn on the CPU, so that devices agree."""
+        drawn = [
+            draw(x.shape if per_pixel else x.shape[:1], generator=generator, dtype=x.dtype)
+            for draw, per_pixel in cls.draws
+        ]
+        return cls.begin(x, radius, *drawn)
+
+    @staticmethod
+    def begin(x: Tensor, radius: float, *drawn: Tensor) -> Tensor:
+        """``start`` from random numbers that were ``drawn`` already, on the CPU; the first is changed."""
         raise NotImplementedError
 
     @staticmethod
@@ -42,6 +60,8 @@ class Ball:
 class Linf(Ball):
     """No pixel moves by more than ``eps``; steps along the sign of the gradient."""
 
+    draws = ((torch.rand, True),)
+
     def __init__(self, x: Tensor, eps: float):
         self.low, self.high = (x - eps).clamp_(min=0), (x + eps).clamp_(max=1)
 
@@ -52,9 +72,8 @@ class Linf(Ball):
         return images.add_(gradient.sign(), alpha=step).clamp_(self.low, self.high)
 
     @staticmethod
-    def start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
-        noise = torch.rand(x.shape, generator=generator, dtype=x.dtype).to(x.device)
-        return noise.mul_(2 * radius).sub_(radius).add_(x).clamp_(0, 1)
+    def begin(x: Tensor, radius: float, noise: Tensor) -> Tensor:
+        return noise.to(x.device).mul_(2 * radius).sub_(radius).add_(x).clamp_(0, 1)
 
     @staticmethod
     def whole(x: Tensor) -> float:
@@ -64,6 +83,8 @@ class Linf(Ball):
 class L2(Ball):
     """No image moves by more than ``eps`` in Euclidean distance, over all its pixels and channels; steps
     along the gradient, made a unit vector per image."""
+
+    draws = ((torch.randn, True), (torch.rand, False))
 
     def __init__(self, x: Tensor, eps: float):
         self.x, self.eps = x, eps
@@ -78,10 +99,9 @@ class L2(Ball):
         return images.copy_(self.project(images))
 
     @staticmethod
-    def start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+    def begin(x: Tensor, radius: float, noise: Tensor, share: Tensor) -> Tensor:
         """A normal vector's direction is uniform; its length is that of a uniform point, U^(1/pixels)."""
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-        share = torch.rand(len(x), generator=generator, dtype=x.dtype).pow(1 / max(x[0].numel(), 1))
+        share = share.pow(1 / max(x[0].numel(), 1))
         noise.mul_(radius * share.view(-1, *[1] * (x.dim() - 1)) / length(noise).clamp(min=1e-12))
         return noise.to(x.device).add_(x).clamp_(0, 1)
 

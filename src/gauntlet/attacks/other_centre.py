@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.attacks.geometry import BLOCK
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
@@ -19,20 +20,18 @@ from gauntlet.core.registry import register
 
 @register("attack", "other_centre")
 class OtherCentre(Attack):
-    """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,) their classes.
+    """Args: ``clean``, whose gallery has the class means.
 
     Raises GauntletError when there is only one class.
     """
 
-    def __init__(self, clean: Tensor, labels: Tensor):
-        _, classes, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-        if len(counts) < 2:
+    def __init__(self, clean: Clean):
+        if len(clean.class_sums) < 2:
             raise GauntletError("all test images are of one class", remedy="use more classes")
-        sums = clean.new_zeros(len(counts), clean.shape[1]).index_add(0, classes, clean)
-        centres = F.normalize(sums)
+        queries, classes, centres = clean.queries, clean.classes, F.normalize(clean.class_sums)
         wrong = [
-            (clean[rows] @ centres.T).scatter_(1, classes[rows, None], float("-inf")).argmax(1)
-            for rows in torch.arange(len(clean), device=clean.device).split(BLOCK)
+            (queries[rows] @ centres.T).scatter_(1, classes[rows, None], float("-inf")).argmax(1)
+            for rows in torch.arange(len(queries), device=queries.device).split(BLOCK)
         ]
         self.towards, self.away = centres[torch.cat(wrong)], centres[classes]
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.core.registry import register
 from gauntlet.losses.proxy_anchor import proxy_anchor
 
@@ -24,11 +25,10 @@ ALPHA, DELTA = 32.0, 0.1
 
 @register("attack", "pal")
 class Pal(Attack):
-    """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,) their classes."""
+    """Args: ``clean``, whose gallery has the class means."""
 
-    def __init__(self, clean: Tensor, labels: Tensor):
-        _, self.classes, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-        self.sums = clean.new_zeros(len(counts), clean.shape[1]).index_add(0, self.classes, clean)
+    def __init__(self, clean: Clean):
+        self.sums, self.classes = clean.class_sums, clean.classes
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """(b,) losses of perturbed ``embeddings`` (b, D) of ``rows`` (b,), each as a batch of its own."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.core.registry import register
 
 
 @register("attack", "shift")
 class Shift(Attack):
-    """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,), not used."""
+    """Args: ``clean``, of which only the queries' embeddings are used."""
 
-    def __init__(self, clean: Tensor, labels: Tensor):
-        self.clean = clean
+    def __init__(self, clean: Clean):
+        self.clean = clean.queries
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """(b,) squared distances of perturbed ``embeddings`` (b, D) from the clean ones of ``rows`` (b,)."""

@@ -12,23 +12,25 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack
+from gauntlet.attacks.clean import Clean
 from gauntlet.attacks.geometry import distances
 from gauntlet.core.registry import register
 
 
 @register("attack", "triplet")
 class Triplet(Attack):
-    """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,) their classes."""
+    """Args: ``clean``, whose gallery is looked at as a whole."""
 
-    def __init__(self, clean: Tensor, labels: Tensor):
-        self.clean, self.labels = clean, labels
+    def __init__(self, clean: Clean):
+        self.clean = clean
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """(b,) differences of distances, in [-2, 2], from perturbed ``embeddings`` (b, D) of ``rows`` (b,); a
-        side without an image counts as 0. Memory b x n."""
-        right = self.labels[rows, None] == self.labels
-        others = right.scatter(1, rows[:, None], False)
-        apart = distances(embeddings, self.clean)
+        side without an image counts as 0. Memory b x m for a gallery of m."""
+        clean = self.clean
+        right = clean.labels[rows, None] == clean.gallery_labels
+        others = clean.without_itself(right.clone(), rows)
+        apart = distances(embeddings, clean.gallery)
         nearest = apart.masked_fill(~others, float("inf")).amin(1)
         farthest = apart.masked_fill(right, float("-inf")).amax(1)
         return torch.where(others.any(1), nearest, 0.0) - torch.where(right.all(1), 0.0, farthest)

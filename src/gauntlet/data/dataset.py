@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class Dataset:
         class_names: one per label.
         peak: the pixel value of white; ``images / peak`` is in [0, 1].
         train, test: the official split.
+        form: see ``registry.FORMS``.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Dataset:
     peak: int
     train: Split
     test: Split
+    form: ClassVar[str] = "arrays"
 
 
 def load(name: str, folder: Path | None = None) -> Dataset | PhotoSet:

@@ -8,10 +8,12 @@ written through a link, and paths can be judged by their text alone.
 
 from __future__ import annotations
 
+import errno
 import functools
 import gzip
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Collection, Iterator
@@ -228,6 +230,12 @@ def _damage(archive: Path) -> Iterator[None]:
         raise GauntletError(f"damaged archive ({error})", file=archive, remedy="fetch it again") from error
     except (EOFError, NotImplementedError, RuntimeError) as error:  # cut short; unknown or encrypted zip
         raise GauntletError(f"cannot unpack it ({error})", file=archive, remedy="fetch it again") from error
+    except (IndexError, UnicodeDecodeError, struct.error) as error:  # a zip's index, with names that are none
+        raise GauntletError(f"damaged archive ({error})", file=archive, remedy="fetch it again") from error
+    except OSError as error:  # a zip's index, with a member before the file's beginning
+        if error.errno not in (None, errno.EINVAL):  # a full disk, say
+            raise
+        raise GauntletError(f"damaged archive ({error})", file=archive, remedy="fetch it again") from error
 
 
 @dataclass

@@ -14,7 +14,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic
 from gauntlet.core.registry import resolve
 from gauntlet.data import packed, prepared, registry
-from gauntlet.data.registry import Common
+from gauntlet.data.registry import Common, RawFile
 from gauntlet.data.sources import Found, Unavailable, apt, dvc, folder, index, store, url, wheel
 
 OBTAIN = {
@@ -26,6 +26,7 @@ OBTAIN = {
     "wheel": wheel.obtain,
 }
 NETWORK = ("apt", "index", "url")  # what GAUNTLET_OFFLINE=1 leaves out; dvc decides by its remote
+SUPPLIED = ("dvc", "folder")  # with nothing else, somebody must have got the files
 
 
 def prepare(name: str, folder: Path | None = None) -> Path:
@@ -100,18 +101,34 @@ def _obtain(entry: Common, folder: Path) -> None:
                 shutil.rmtree(scratch)
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            files = ", ".join(file.name for file in entry.files.values())
-            ask = f"register with the publisher ({entry.reference})" if entry.terms == "account" else ""
             raise GauntletError(
                 f"no source could serve the dataset {entry.name!r}\n    " + "\n    ".join(answers),
-                remedy=(f"{ask}, and" if ask else "connect to the network, or")
-                + f" set GAUNTLET_DATA to a folder that has {files}",
+                remedy=_remedy(entry),
             )
     say(f"{entry.name}: prepared and verified in {folder}, from {label}")
     if entry.prepared is None:
         hashes = prepared.hashes(folder, entry.prepared_files)
         pins = "\n".join(f"    {file}: {digest}" for file, digest in hashes.items())
         say(f"{entry.name}: put these lines into its entry of registry.yaml:\n  prepared:\n{pins}")
+
+
+def _remedy(entry: Common) -> str:
+    """What the user should do: which files to get from where, with their checksums."""
+    if entry.terms == "account":
+        first = f"register with the publisher ({entry.reference}), and"
+    elif all(source.kind in SUPPLIED for source in entry.sources):
+        first = f"get the files from the publisher ({entry.reference}), and"
+    else:
+        names = ", ".join(file.name for file in entry.files.values())
+        return f"connect to the network, or set GAUNTLET_DATA to a folder that has {names}"
+    files = ", ".join(map(_described, entry.files.values()))
+    return f"{first} set GAUNTLET_DATA to a folder that has {files}"
+
+
+def _described(file: RawFile) -> str:
+    facts = [f"{file.size} bytes"] if file.size else []
+    facts += [f"{kind} {digest}" for kind in ("sha256", "md5") if (digest := getattr(file, kind))]
+    return f"{file.name} ({', '.join(facts)})" if facts else file.name
 
 
 def _why(error: Exception) -> str:

@@ -4,6 +4,9 @@ A split is four files: ``<split>_images.bin``, the encoded bytes; ``<split>_offs
 where each photo begins and the last one ends; ``<split>_labels.npy``, unsigned (n,), indices into the
 classes; ``<split>_names.txt``, a line for each photo, for messages. ``dataset.json`` has the class names. So
 a job maps a few files instead of opening 120,000, nothing is encoded anew, and hashes pin every byte.
+
+A set with attributes has a fifth file per split, ``<split>_attributes.npy``, uint8 (n, A): 1 for true, 0 for
+false, ``photos.UNKNOWN``. Their names are in ``dataset.json``.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -23,6 +26,7 @@ import numpy as np
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.data.extract import stream_members
+from gauntlet.data.photos import UNKNOWN, cores, unreadable
 from gauntlet.data.registry import PhotoEntry
 
 #: Photos compress badly: what an archive may unpack to, in times its own size.
@@ -46,12 +50,15 @@ class Album:
     Attributes:
         classes: one name per label.
         splits: the photos of each split, in the official order.
+        attributes: of each split, uint8 (n, A), 0, 1 or ``UNKNOWN``, columns as the entry names them; empty
+            for a set without any.
         by_content: sort them by label and then by the SHA-256 of their bytes, and call them by it: for a set
             whose sources number the photos differently.
     """
 
     classes: list[str]
     splits: dict[str, list[Listed]]
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)
     by_content: bool = False
 
 
@@ -70,8 +77,8 @@ def check(album: Album, entry: PhotoEntry) -> None:
     """Compare an index with the registry, before any photo is read.
 
     Raises:
-        GauntletError: the first difference: splits, images or classes per split, a photo listed twice, or a
-            class of the training photos among the others although the set is zero-shot.
+        GauntletError: the first difference: splits, images or classes per split, attributes, a photo listed
+            twice, or a class of the training photos among the others although the set is zero-shot.
     """
 
     def refuse(problem: str) -> None:
@@ -89,6 +96,15 @@ def check(album: Album, entry: PhotoEntry) -> None:
             refuse(f"{split} labels are outside 0 to {len(album.classes) - 1}")
         if (found := len(present[split])) != total.classes:
             refuse(f"{found} {split} classes are listed, not {total.classes}")
+    described = list(entry.splits) if entry.attributes else []
+    if list(album.attributes) != described:
+        refuse(f"attributes are given for the splits {list(album.attributes)}, not {described}")
+    for split, found in album.attributes.items():
+        shape = (entry.splits[split].images, len(entry.attributes))
+        if found.dtype != np.uint8 or found.shape != shape:
+            refuse(f"{split} attributes are {found.dtype} {found.shape}, not uint8 {shape}")
+        if not np.isin(found, (0, 1, UNKNOWN)).all():
+            refuse(f"a {split} attribute is {found[~np.isin(found, (0, 1, UNKNOWN))][0]}")
     if unused := set(range(len(album.classes))) - set().union(*present.values()):
         refuse(f"no image of the class {album.classes[min(unused)]!r} is listed")
     if entry.zero_shot:
@@ -130,12 +146,15 @@ def write(album: Album, entry: PhotoEntry, folder: Path) -> None:
         labels = np.array([photos[row].label for row in order])
         np.save(folder / f"{split}_offsets.npy", offsets, allow_pickle=False)
         np.save(folder / f"{split}_labels.npy", labels.astype(label), allow_pickle=False)
+        if entry.attributes:
+            np.save(folder / f"{split}_attributes.npy", album.attributes[split][order], allow_pickle=False)
         text = "".join(f"{names[row]}\n" for row in order)
         (folder / f"{split}_names.txt").write_bytes(text.encode())
     facts = {
         "name": entry.name,
         "form": entry.form,
         "classes": album.classes,
+        **({"attributes": entry.attributes} if entry.attributes else {}),
         **{split: total.model_dump() for split, total in entry.splits.items()},
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -173,8 +192,6 @@ def _collect(album: Album, folder: Path) -> dict[str, _Spool]:
 
 def _decode_all(photos: list[Listed], spool: _Spool) -> None:
     """Raise GauntletError for the first photo that cannot be decoded."""
-    from gauntlet.data.photos import cores, unreadable
-
     content = np.memmap(spool.path, np.uint8, "r") if spool.sizes.any() else np.zeros(0, np.uint8)
 
     def first_fault(rows: range) -> tuple[int, str] | None:

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 #: What a file may be, whatever its name: some sets have a PNG or GIF called ``.jpg``.
 FORMATS = ("JPEG", "PNG", "GIF")
+
+SPLITS = ("train", "test", "gallery", "validation")
+
+#: The value of an attribute that the publisher does not give.
+UNKNOWN = 255
 
 #: The least scale at which a JPEG decodes, for a look at all of it.
 LEAST = 8
@@ -73,6 +78,15 @@ class Photos:
         return self._bytes[self.offsets[row] : self.offsets[row + 1]]
 
     @cached_property
+    def attributes(self) -> np.ndarray | None:
+        """uint8 (n, A), 1 for true, 0 for false and ``UNKNOWN``; columns as in the set's ``attribute_names``.
+
+        None for a set without any.
+        """
+        path = self.folder / f"{self.split}_attributes.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+    @cached_property
     def names(self) -> list[str]:
         """The publisher's path of each photo."""
         text = (self.folder / f"{self.split}_names.txt").read_bytes().decode()
@@ -109,7 +123,10 @@ class PhotoSet:
         class_names: one per label.
         train, test: the official split. No label of a zero-shot set is in both.
         gallery: what the photos of ``test`` are searched in; None for a set that is searched in itself.
+        validation: its part of the official split; None for a set without one.
+        attribute_names: of the columns of ``Photos.attributes``.
         peak: the pixel value of white.
+        form: see ``registry.FORMS``.
     """
 
     name: str
@@ -117,14 +134,22 @@ class PhotoSet:
     train: Photos
     test: Photos
     gallery: Photos | None = None
+    validation: Photos | None = None
+    attribute_names: tuple[str, ...] = ()
     peak: int = 255
+    form: ClassVar[str] = "photos"
 
 
 def open_set(name: str, folder: Path) -> PhotoSet:
     """The set in a folder whose files have been verified."""
     facts = read_json(folder / "dataset.json")
-    splits = {split: Photos(folder, name, split) for split in ("train", "test", "gallery") if split in facts}
-    return PhotoSet(name=name, class_names=tuple(facts["classes"]), **splits)
+    splits = {split: Photos(folder, name, split) for split in SPLITS if split in facts}
+    return PhotoSet(
+        name=name,
+        class_names=tuple(facts["classes"]),
+        attribute_names=tuple(facts.get("attributes", ())),
+        **splits,
+    )
 
 
 def cores() -> int:

@@ -17,6 +17,9 @@ from gauntlet.core.errors import GauntletError, did_you_mean
 
 REGISTRY = Path(__file__).with_name("registry.yaml")
 
+#: Lists that an entry refers to, too long for the registry itself.
+LISTINGS = REGISTRY.with_name("listings")
+
 #: The roots a prepared set may live under: what `mini` needs, and everything else.
 ROOTS = ("data", "datasets")
 
@@ -50,10 +53,22 @@ class Content(Strict):
 
 
 class File(Content):
-    """A file to download: its size and a hash are known."""
+    """A file to download: a hash is known, and its size or the most that it can have."""
 
-    size: Positive = Field(description="bytes")
+    most: Positive | None = Field(None, description="bytes, in place of a size that nobody has published")
+    alias: FileName | None = Field(None, description="its name at a base that has another")
     unverified: Literal[False] = False
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> File:
+        if (self.size is None) == (self.most is None):
+            raise ValueError("size (or most, where it is not published) is missing, or both are given")
+        return self
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that it can have."""
+        return self.size or self.most
 
 
 class RawFile(Content):
@@ -252,6 +267,7 @@ class Totals(Strict):
     train: Total
     test: Total
     gallery: Total | None = None
+    validation: Total | None = None
 
 
 class PhotoEntry(Common):
@@ -262,21 +278,35 @@ class PhotoEntry(Common):
     form: Literal["photos"]
     zero_shot: bool = Field(False, description="no class of train may occur in another split")
     counts: Totals
+    attributes: list[str] | None = Field(
+        None, min_length=1, description="what is said of every photo, true or not, in the publisher's order"
+    )
+    listing: FileName | None = Field(
+        None, description="file of listings/: the photos that are taken, where they are not all"
+    )
+
+    @model_validator(mode="after")
+    def _attributes_differ(self) -> PhotoEntry:
+        if self.attributes and len(set(self.attributes)) < len(self.attributes):
+            raise ValueError("two attributes have the same name")
+        return self
 
     @property
     def splits(self) -> dict[str, Total]:
-        """The splits that there are, by name, in the order train, test, gallery."""
+        """The splits that there are, by name, in the order train, test, gallery, validation."""
         return {split: total for split, total in self.counts if total is not None}
 
     @property
     def prepared_files(self) -> tuple[str, ...]:
         """The files of the prepared set."""
-        return (*(f"{split}_{suffix}" for split in self.splits for suffix in self.SUFFIXES), "dataset.json")
+        suffixes = (*self.SUFFIXES, "attributes.npy") if self.attributes else self.SUFFIXES
+        return (*(f"{split}_{suffix}" for split in self.splits for suffix in suffixes), "dataset.json")
 
     @property
     def class_count(self) -> int:
         # test and gallery share their classes; of a set that is not zero-shot, train has them all
-        return self.counts.train.classes + (self.counts.test.classes if self.zero_shot else 0)
+        others = (self.counts.test, self.counts.validation) if self.zero_shot else ()
+        return self.counts.train.classes + sum(total.classes for total in others if total)
 
     def images(self, split: str) -> int:
         """Images of a split; 0 for one that the set does not have."""

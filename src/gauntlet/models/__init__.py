@@ -46,17 +46,22 @@ def build(
 
 
 def restore(
-    architecture: str, channels: int, size: int, state: Mapping[str, object], file: str | Path | None = None
+    architecture: str,
+    channels: int,
+    size: int,
+    state: Mapping[str, object],
+    file: str | Path | None = None,
+    key: str | None = None,
 ):
     """The network that ``state`` (its ``state_dict()``) was taken from; reads no ImageNet weights.
 
     Args:
         architecture, channels, size: as they were given to ``build``.
         state: whether the network began with ImageNet weights, and its embedding, are read from it.
-        file: where ``state`` comes from, for the error.
+        file, key: where ``state`` comes from, for the error.
 
     Raises:
-        GauntletError: these are not weights of such a network.
+        GauntletError: these are not weights of such a network, or not all of them.
     """
     from gauntlet.models import normalised
 
@@ -64,9 +69,15 @@ def restore(
         net = build(architecture, channels, size, embedding=len(state["head.linear.bias"]))
         if "features.mean" in state:
             net.features = normalised.blank(net.features, channels)
+        if missing := net.state_dict().keys() - state.keys():
+            raise KeyError(min(missing))
         net.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
+        lack = f": {error.args[0]} is missing" if isinstance(error, KeyError) else ""
         raise GauntletError(
-            f"these are not weights of {architecture!r}", file=file, remedy="train the model again"
+            f"these are not weights of {architecture!r}{lack}",
+            file=file,
+            key=key,
+            remedy="train the model again",
         ) from error
     return net

@@ -9,7 +9,7 @@ from gauntlet.core.errors import GauntletError
 
 
 def residual(name: str, channels: int, size: int) -> tuple[nn.Sequential, int]:
-    """The residual stages of ``resnet18`` or ``resnet34`` (He et al. 2016, arXiv 1512.03385), untrained.
+    """The residual stages of torchvision's ResNet ``name`` (He et al. 2016, arXiv 1512.03385), untrained.
 
     Images of 32 pixels or fewer get the usual small-image stem: a 3x3 convolution of stride 1 and no
     max-pooling. Larger ones keep the 7x7 stem.

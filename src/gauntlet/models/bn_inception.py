@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gauntlet.core.registry import register
-from gauntlet.models.head import EmbeddingHead
+from gauntlet.models.head import EmbeddingNetwork
 
 #: Block: 1x1 | 3x3 reduce, 3x3 | double 3x3 reduce, first and second | pool, projection. All are numbers of
 #: output channels. A block without 1x1 and projection has stride 2 and passes its pooled input on.
@@ -33,7 +33,7 @@ MOMENTUM = 0.9
 
 
 @register("model", "bn_inception")
-class BNInception(nn.Module):
+class BNInception(EmbeddingNetwork):
     """The inception blocks under the embedding head, 1024 features wide, from random weights.
 
     Images of 32 pixels or fewer get a 3x3 convolution of stride 1 instead of the 7x7 of stride 2, and no
@@ -46,13 +46,8 @@ class BNInception(nn.Module):
     """
 
     def __init__(self, channels: int, size: int, embedding: int):
-        super().__init__()
-        self.features = Features(channels, small=size <= 32)
-        self.head = EmbeddingHead(self.features.width, embedding)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(b, channels, h, w) in [0, 1] -> (b, embedding), unit norm."""
-        return self.head(self.features(images))
+        features = Features(channels, small=size <= 32)
+        super().__init__(features, features.width, embedding)
 
 
 class Units(nn.Module):

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gauntlet.core.registry import register
-from gauntlet.models.head import EmbeddingHead
+from gauntlet.models.head import EmbeddingNetwork
 
 
 @register("model", "conv")
-class Conv(nn.Module):
+class Conv(EmbeddingNetwork):
     """Three 3x3 convolutions of stride 2 (BatchNorm, ReLU), then the embedding head.
 
     About 27,000 parameters at 64 dimensions. Weights are kept channels-last, the faster layout here.
@@ -25,15 +25,12 @@ class Conv(nn.Module):
     WIDTHS = (16, 32, 64)
 
     def __init__(self, channels: int, size: int, embedding: int):
-        super().__init__()
         inputs = (channels, *self.WIDTHS)
-        self.features = nn.Sequential(*map(Block, inputs, self.WIDTHS))
-        self.head = EmbeddingHead(self.WIDTHS[-1], embedding)
+        super().__init__(nn.Sequential(*map(Block, inputs, self.WIDTHS)), self.WIDTHS[-1], embedding)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(b, channels, h, w) in [0, 1] -> (b, embedding), unit norm."""
-        return self.head(self.features(images.contiguous(memory_format=torch.channels_last)))
+        return super().forward(images.contiguous(memory_format=torch.channels_last))
 
 
 class Block(nn.Module):

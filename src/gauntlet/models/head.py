@@ -1,4 +1,4 @@
-"""The embedding head that all networks share."""
+"""What all networks share: the embedding head, and how it sits on a backbone."""
 
 from __future__ import annotations
 
@@ -22,3 +22,21 @@ class EmbeddingHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         pooled = features.mean(dim=(2, 3)) + features.amax(dim=(2, 3))
         return F.normalize(self.linear(pooled), dim=1, eps=1e-12)
+
+
+class EmbeddingNetwork(nn.Module):
+    """A backbone under the embedding head.
+
+    Args:
+        features: (b, channels, h, w) in [0, 1] to maps (b, width, h', w').
+        width: of the maps.
+        embedding: dimension of the unit vectors.
+    """
+
+    def __init__(self, features: nn.Module, width: int, embedding: int):
+        super().__init__()
+        self.features, self.head = features, EmbeddingHead(width, embedding)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(b, channels, h, w) in [0, 1] -> (b, embedding), unit norm."""
+        return self.head(self.features(images))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
 from gauntlet.core.registry import register
-from gauntlet.models.head import EmbeddingHead
+from gauntlet.models.head import EmbeddingNetwork
 
 
 @register("model", "mobilenet_v2")
-class MobileNetV2(nn.Module):
+class MobileNetV2(EmbeddingNetwork):
     """torchvision's inverted residuals under the embedding head, from random weights.
 
     Images of 32 pixels or fewer keep their resolution through the stem and the first stage of stride 2,
@@ -23,7 +23,6 @@ class MobileNetV2(nn.Module):
     """
 
     def __init__(self, channels: int, size: int, embedding: int):
-        super().__init__()
         net = torchvision.models.mobilenet_v2(weights=None)
         small = size <= 32
         stem = nn.Conv2d(channels, 32, 3, stride=1 if small else 2, padding=1, bias=False)
@@ -32,9 +31,4 @@ class MobileNetV2(nn.Module):
         if small:
             depthwise = net.features[2].conv[1][0]
             depthwise.stride = (1, 1)
-        self.features = net.features
-        self.head = EmbeddingHead(net.last_channel, embedding)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(b, channels, h, w) in [0, 1] -> (b, embedding), unit norm."""
-        return self.head(self.features(images))
+        super().__init__(net.features, net.last_channel, embedding)

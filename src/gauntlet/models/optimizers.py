@@ -95,7 +95,7 @@ class Adam(Optimizer):
     def _update(self, parameters, gradients, averages, steps, lr):
         self.rule(
             parameters,
-            gradients,
+            [_laid_out_like(p, g) for p, g in zip(parameters, gradients, strict=True)],
             *averages,
             [],
             steps,
@@ -108,6 +108,13 @@ class Adam(Optimizer):
             eps=1e-8,
             maximize=False,
         )
+
+
+def _laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the parameter's memory layout: the fused kernel walks both by address."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 class CoupledAdam(Adam):

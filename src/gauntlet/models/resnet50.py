@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-
 from gauntlet.core.registry import register
 from gauntlet.models.backbones import residual
-from gauntlet.models.head import EmbeddingHead
+from gauntlet.models.head import EmbeddingNetwork
 
 
 @register("model", "resnet50")
-class ResNet50(nn.Module):
+class ResNet50(EmbeddingNetwork):
     """torchvision's residual stages (``backbones.residual``) under the embedding head, 2048 features wide.
 
     Args:
@@ -20,10 +18,4 @@ class ResNet50(nn.Module):
     """
 
     def __init__(self, channels: int, size: int, embedding: int):
-        super().__init__()
-        self.features, width = residual("resnet50", channels, size)
-        self.head = EmbeddingHead(width, embedding)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(b, channels, h, w) in [0, 1] -> (b, embedding), unit norm."""
-        return self.head(self.features(images))
+        super().__init__(*residual("resnet50", channels, size), embedding)

@@ -21,7 +21,7 @@ def stack(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 class Stacked:
     """Runs copies of ``net``, an ``nn.Sequential`` of the layers below.
 
-    Knows Conv2d (ungrouped), BatchNorm2d, ReLU, MaxPool2d, Flatten and Linear.
+    Knows Conv2d (ungrouped), BatchNorm2d, GroupNorm, ReLU, MaxPool2d, AvgPool2d, Flatten and Linear.
 
     Raises:
         GauntletError: another layer, or one with a setting that copies do not honour.
@@ -39,6 +39,9 @@ class Stacked:
                     remedy="set mode: sequential",
                 )
             self.layers.append((name, layer, run))
+        # Means over the pixels of a channel are faster where they lie together; all else where channels do.
+        grouped = any(isinstance(layer, nn.GroupNorm) for _, layer, _ in self.layers)
+        self.layout = torch.contiguous_format if grouped else torch.channels_last
 
     def __call__(self, tensors: dict[str, Tensor], images: Tensor, training: bool) -> Tensor:
         """Logits of every copy.
@@ -54,10 +57,13 @@ class Stacked:
         copies = len(next(iter(tensors.values())))
         shared = images.dim() == 4
         x = images if shared else images.transpose(0, 1).flatten(1, 2)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=self.layout)
         for name, layer, run in self.layers:
             own = {key: tensors.get(f"{name}.{key}") for key in TENSORS.get(type(layer), ())}
             x = run(layer, own, x, copies, training, shared)
+            if isinstance(layer, nn.Conv2d):
+                # The layout of one-channel images is ambiguous and would be lost here.
+                x = x.contiguous(memory_format=self.layout)
             shared = shared and not own and not isinstance(layer, nn.Flatten)
         return x
 
@@ -66,6 +72,8 @@ def _honoured(layer: nn.Module) -> bool:
     if isinstance(layer, nn.BatchNorm2d):
         needed = (layer.momentum, layer.weight, layer.bias, layer.running_mean)
         return all(value is not None for value in needed)
+    if isinstance(layer, nn.GroupNorm):
+        return layer.affine
     return all(getattr(layer, name, value) == value for name, value in ONLY.items())
 
 
@@ -73,9 +81,7 @@ def _conv(layer, own, x, copies, training, shared):
     weight, bias = own["weight"].flatten(0, 1), own["bias"]
     bias = None if bias is None else bias.flatten()
     groups = 1 if shared else copies  # copies that read the same images are one convolution
-    out = F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, groups)
-    # The layout of one-channel images is ambiguous and would be lost here; what follows is faster in it.
-    return out.contiguous(memory_format=torch.channels_last)
+    return F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, groups)
 
 
 def _norm(layer, own, x, copies, training, shared):
@@ -85,12 +91,23 @@ def _norm(layer, own, x, copies, training, shared):
     return F.batch_norm(x, mean, var, weight, bias, training, layer.momentum, layer.eps)
 
 
+def _group_norm(layer, own, x, copies, training, shared):
+    if shared:
+        x = x.repeat(1, copies, 1, 1)
+    weight, bias = own["weight"].flatten(), own["bias"].flatten()
+    return F.group_norm(x, copies * layer.num_groups, weight, bias, layer.eps)
+
+
 def _relu(layer, own, x, copies, training, shared):
     return F.relu(x)
 
 
 def _pool(layer, own, x, copies, training, shared):
     return F.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+
+
+def _mean_pool(layer, own, x, copies, training, shared):
+    return layer(x)
 
 
 def _flatten(layer, own, x, copies, training, shared):
@@ -108,8 +125,10 @@ def _linear(layer, own, x, copies, training, shared):
 RUN = {
     nn.Conv2d: _conv,
     nn.BatchNorm2d: _norm,
+    nn.GroupNorm: _group_norm,
     nn.ReLU: _relu,
     nn.MaxPool2d: _pool,
+    nn.AvgPool2d: _mean_pool,
     nn.Flatten: _flatten,
     nn.Linear: _linear,
 }
@@ -118,5 +137,6 @@ ONLY = {"groups": 1, "padding_mode": "zeros", "return_indices": False, "start_di
 TENSORS = {
     nn.Conv2d: ("weight", "bias"),
     nn.BatchNorm2d: ("running_mean", "running_var", "weight", "bias"),
+    nn.GroupNorm: ("weight", "bias"),
     nn.Linear: ("weight", "bias"),
 }

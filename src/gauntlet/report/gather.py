@@ -119,4 +119,22 @@ def _describe(cell: dict[str, Any], environments: list[dict]) -> dict[str, Any]:
             "environment": environments.index(environment),
             **{key: sidecar[key] for key in KEPT if key in sidecar},
         }
+        if attacks := _attacks(sidecar.get("config", {}).get("evaluate", {})):
+            entry[step]["attacks"] = attacks
     return entry
+
+
+def _attacks(evaluate: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Attack -> its norm and restarts, where the settings of an evaluation say so; the scores have the rest.
+
+    Attacks that are named alone have the headline's, which is L-inf; ``worst`` is the worst of that budget.
+    """
+    attacks, headline = evaluate.get("attacks", {}), {"norm": "linf", "restarts": evaluate.get("restarts")}
+    if isinstance(attacks, list):
+        attacks = dict.fromkeys(attacks, headline)
+    known = {
+        label: {"norm": entry["norm"], "restarts": entry.get("restarts") or headline["restarts"]}
+        for label, entry in attacks.items()
+        if "norm" in entry
+    }
+    return {**known, "worst": {"norm": "linf", "restarts": None}} if known else {}

@@ -15,6 +15,7 @@ from gauntlet.report.claims.board import RULE, numbers
 from gauntlet.report.claims.judge import judge_study
 from gauntlet.report.figures import DPI
 from gauntlet.report.measurements import Measurements, read
+from gauntlet.report.sanity import sanity
 from gauntlet.report.study import Study, load
 from gauntlet.report.tables import make
 from gauntlet.report.tables.layout import Table
@@ -72,6 +73,8 @@ def build(sources: Iterable[Source], out: str | Path) -> Path:
 
 def _study(source: Source, out: Path) -> dict[str, Any]:
     study, measurements = load(source.study_file), read(source.folder)
+    claims = judge_study(source.study_file, source.folder)["claims"]
+    references = [(read(folder), judge_study(source.study_file, folder)) for folder in _references(source)]
 
     def tables(of: Measurements) -> list[Table]:
         return [make(study, name, of, file=source.study_file) for name in study.tables]
@@ -83,21 +86,22 @@ def _study(source: Source, out: Path) -> dict[str, Any]:
         "scale_label": scale_label(measurements.scale),
         "where": [study.block_label(*block) for block in measurements.blocks],
         "methods": study.methods_at(measurements.scale),
-        "claims": judge_study(source.study_file, source.folder)["claims"],
-        "references": [judge_study(source.study_file, folder) for folder in _references(source)],
+        "claims": claims,
+        "references": [judged for _, judged in references],
         "figures": [_figure(study, name, measurements, source, out) for name in study.figures],
         "tables": tables(measurements),
-        "published_tables": [
+        "published_runs": [
             {
                 "scale": other.scale,
                 "scale_label": scale_label(other.scale),
                 # What a published run did not measure is left out.
                 "tables": [table for table in tables(other) if table.blocks],
+                "sanity": sanity(study, other, judged["claims"]),
             }
-            for other in map(read, _references(source))
+            for other, judged in references
             if other.scale != measurements.scale
         ],
-        "sanity": sections.sanity(study, measurements),
+        "sanity": sanity(study, measurements, claims),
         "holes": [
             {
                 **hole,

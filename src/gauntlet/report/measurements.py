@@ -76,6 +76,10 @@ class Measurements:
         return self._table("clients")
 
     @cached_property
+    def exchange(self):
+        return self._table("exchange")
+
+    @cached_property
     def predictions(self):
         return self._table("predictions")
 
@@ -92,22 +96,35 @@ class Measurements:
         return self._table("samples")
 
     @cached_property
-    def costs(self):
-        """What jobs measured of their own cost per seed: DataFrame with ``CELL``, seed, metric, value.
+    def roc(self):
+        return self._table("roc")
 
-        From the sidecars in the manifest (``cost: {per_seed: {metric: {seed: number}}}``): timings differ
-        between runs of the same inputs, so they are in no table.
+    @cached_property
+    def reconstructions(self):
+        return self._table("reconstructions")
+
+    @cached_property
+    def pictures(self):
+        return self._table("pictures")
+
+    @cached_property
+    def costs(self):
+        """What jobs measured of their own cost: DataFrame with ``CELL``, seed, attack, metric, value.
+
+        From the sidecars in the manifest (``cost: {per_seed: {metric: {seed: number}}}``, of an attack
+        ``metric@attack``): timings differ between runs of the same inputs, so they are in no table.
         """
         import pandas as pd
 
         rows = [
-            (*(cell[key] for key in CELL), int(seed), metric, float(value))
+            (*(cell[key] for key in CELL), int(seed), attack or "clean", name, float(value))
             for cell in self.manifest["cells"]
             for step in ("train", "attack")
             for metric, seeds in cell.get(step, {}).get("cost", {}).get("per_seed", {}).items()
+            for name, _, attack in [metric.partition("@")]
             for seed, value in seeds.items()
         ]
-        return pd.DataFrame(rows, columns=[*CELL, "seed", "metric", "value"])
+        return pd.DataFrame(rows, columns=[*CELL, "seed", "attack", "metric", "value"])
 
     @cached_property
     def numbers(self):
@@ -122,6 +139,15 @@ class Measurements:
         return sorted(
             {tuple(cell[key] for key in BLOCK) for cell in (*self.manifest["cells"], *self.missing)}
         )
+
+    def attacks(self, *cell: str) -> dict[str, dict[str, Any]]:
+        """Attack -> ``norm`` and ``restarts`` of a cell (the names in ``CELL``), as far as its jobs say."""
+        return self._attacks.get(cell, {})
+
+    @cached_property
+    def _attacks(self) -> dict[tuple[str, ...], dict[str, dict[str, Any]]]:
+        cells = self.manifest["cells"]
+        return {tuple(cell[key] for key in CELL): cell.get("attack", {}).get("attacks", {}) for cell in cells}
 
     def _table(self, name: str):
         if name not in self.manifest["tables"]:

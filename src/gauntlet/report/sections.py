@@ -1,4 +1,4 @@
-"""Parts of the report that are computed from measurements: captions, sanity, cost, provenance."""
+"""Parts of the report that are computed from measurements: captions, cost, provenance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import FigureEntry, Study
 from gauntlet.report.summary import seeds_note
-from gauntlet.report.vocabulary import CELL, CHECKS, attack_label, scale_label
+from gauntlet.report.vocabulary import scale_label
 
 #: Steps of a cell, and what they are called where their cost is printed.
 STEPS = {"train": "training", "attack": "attacks"}
@@ -28,50 +28,12 @@ def drawn(study: Study, entry: FigureEntry, measurements: Measurements, csv: Pat
         parts.append(f"Mean over {seeds_note(frame)}.")
     elif "seed" in frame.columns and len(frame):
         parts.append(f"Seed {', '.join(str(seed) for seed in sorted(frame['seed'].unique()))}.")
-    expected = entry.options.get("methods") or list(study.methods_at(measurements.scale))
+    expected = [m for m in study.methods_at(measurements.scale) if m in (entry.methods or study.methods)]
     present = set(frame["method"]) if "method" in frame.columns else set()
     if absent := [study.label(method) for method in expected if method not in present]:
         parts.append(f"Not shown, for want of measurements: {', '.join(absent)}.")
     parts.append(f"{scale_label(measurements.scale).capitalize()}.")
     return " ".join(parts)
-
-
-def sanity(study: Study, measurements: Measurements) -> dict[str, Any] | None:
-    """Passed/all per block, method and check, and every row that failed; None where nothing is attacked."""
-    if "sanity" not in measurements.manifest["tables"]:
-        return None
-    table = measurements.sanity
-    checks = [check for check in CHECKS if check in set(table["check"])]
-    checks += sorted(set(table["check"]) - set(CHECKS))
-    rows = []
-    groups = dict(iter(table.groupby(CELL)))
-    for block in measurements.blocks:
-        for method in study.methods:
-            if (group := groups.get((*block, method))) is None:
-                continue
-            counts = []
-            for check in checks:
-                passed = group.loc[group["check"] == check, "passed"]
-                counts.append((int(passed.sum()), len(passed)))
-            rows.append({"where": study.block_label(*block), "label": study.label(method), "counts": counts})
-    failed = [
-        {
-            "where": study.block_label(row.dataset, row.setting, row.architecture),
-            "label": study.label(row.method),
-            "seed": row.seed,
-            "attack": attack_label(row.attack),
-            "check": CHECKS.get(row.check, row.check),
-            "metric": study.metric_label(row.metric),
-            "value": row.value,
-            "bound": row.bound,
-        }
-        for row in table[~table["passed"]].itertuples()
-    ]
-    return {
-        "checks": [(check, CHECKS.get(check, check)) for check in checks],
-        "rows": rows,
-        "failed": failed,
-    }
 
 
 def cost(study: Study, measurements: Measurements) -> dict[str, Any]:

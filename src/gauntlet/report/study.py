@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.core.registry import names
 from gauntlet.report.claims.model import Claim
-from gauntlet.report.vocabulary import ARCHITECTURES, ATTACKS, DATASETS, METRICS, SCALES
+from gauntlet.report.vocabulary import ARCHITECTURES, ATTACKS, DATASETS, METRICS, SCALES, attack_label
 
 Scale = Literal["smoke", "mini", "desk", "paper"]
 
@@ -54,18 +54,40 @@ class MethodEntry(Strict):
     from_: Scale = Field("smoke", alias="from", description="run at this scale and larger ones")
 
 
-class FigureEntry(Strict):
-    figure: str = Field(description="a file in src/gauntlet/report/figures/")
-    caption: str
+class Drawn(Strict):
+    """A figure or a table."""
+
     options: dict[str, Any] = Field(
-        default_factory=dict, description="keyword arguments of the figure function"
+        default_factory=dict, description="keyword arguments of the figure's or table's function"
     )
 
+    @property
+    def methods(self) -> list[str]:
+        """The methods that the options name, in ``methods`` or as keys of ``panels``; empty for all."""
+        named = list(self.options.get("methods", []))
+        for panel in self.options.get("panels", {}).values():
+            named += panel
+        return list(dict.fromkeys(named))
 
-class TableEntry(Strict):
+    @field_validator("options")
+    @classmethod
+    def _methods_can_be_read(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(options.get("methods", []), list):
+            raise ValueError("methods: give a list")
+        panels = options.get("panels", {})
+        if not isinstance(panels, dict) or not all(isinstance(panel, dict) for panel in panels.values()):
+            raise ValueError("panels: give each method its number, by panel")
+        return options
+
+
+class FigureEntry(Drawn):
+    figure: str = Field(description="a file in src/gauntlet/report/figures/")
+    caption: str
+
+
+class TableEntry(Drawn):
     table: str = Field(description="a file in src/gauntlet/report/tables/")
     caption: str = ""
-    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class DerivedEntry(Strict):
@@ -91,8 +113,9 @@ class Study(Strict):
         default_factory=dict,
         description="metrics of this study alone (derived scores, costs), and their names",
     )
-    absent: dict[str, str] = Field(
-        default_factory=dict, description="the paper's methods that are not implemented, and names"
+    attacks: dict[Annotated[str, Field(pattern="^[a-z0-9_]+$")], str] = Field(
+        default_factory=dict,
+        description="attacks of this study alone, and their names; figures draw them in this order",
     )
     derived: dict[str, DerivedEntry] = Field(
         default_factory=dict, description="scores that are computed from the gathered tables, in this order"
@@ -111,12 +134,13 @@ class Study(Strict):
         }
 
     def label(self, method: str) -> str:
-        if method in self.methods:
-            return self.methods[method].label
-        return self.absent.get(method, method)
+        return self.methods[method].label if method in self.methods else method
 
     def metric_label(self, metric: str) -> str:
         return self.metrics.get(metric) or METRICS.get(metric, metric)
+
+    def attack_label(self, attack: str) -> str:
+        return self.attacks.get(attack) or attack_label(attack)
 
     def block_label(self, dataset: str, setting: str, architecture: str) -> str:
         """``Fashion-MNIST, one exclusive Maverick, conv net``"""
@@ -139,6 +163,8 @@ def load(path: str | Path) -> Study:
     for section, kind in (("derived", "derived"), ("figures", "figure"), ("tables", "table")):
         for key, entry in getattr(study, section).items():
             _known(getattr(entry, kind), names(kind), kind, path, f"{section}.{key}.{kind}")
+            for method in getattr(entry, "methods", []):
+                _known(method, study.methods, "method", path, f"{section}.{key}.options")
     for key in study.figures.keys() & study.tables.keys():
         raise GauntletError(
             "a figure has this name too, and both write a .csv", file=path, key=f"tables.{key}",
@@ -154,7 +180,7 @@ def _check_claim(study: Study, claim: Claim, path: Path, key: str) -> None:
     known = {
         "metric": {**METRICS, **study.metrics},
         "method": study.methods,
-        "attack": {*ATTACKS, *names("attack")},
+        "attack": {*ATTACKS, *names("attack"), *study.attacks},
         "setting": study.settings,
     }
 
@@ -179,8 +205,7 @@ def _check_claim(study: Study, claim: Claim, path: Path, key: str) -> None:
             check_all(what, getattr(baseline, what), f"{side}.{what}")
         if baseline.method is not None:
             check_all("method", baseline.method.each, f"{side}.method")
-            for method in baseline.method.present:
-                _known(method, [*study.methods, *study.absent], "method", path, f"{side}.method.present")
+            check_all("method", baseline.method.present, f"{side}.method.present")
 
 
 def check_attacks(study: Study, path: str | Path) -> None:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gauntlet.report.study import Study
-from gauntlet.report.vocabulary import scale_label
+from gauntlet.report.vocabulary import attack_label, scale_label
 
 #: Widths in inches: one column of a two-column page, and the whole page.
 SINGLE, DOUBLE = 3.4, 7.0
@@ -69,7 +69,15 @@ class Look:
 def look(study: Study, method: str) -> Look:
     """The method's colour, marker and line. Depends on the study's declaration alone, so it is the same in
     every figure and whichever methods were run."""
-    index = list(study.methods).index(method)
+    return _look(list(study.methods).index(method))
+
+
+def attack_look(study: Study, attack: str) -> Look:
+    """The same for an attack of the study's own, in figures that compare attacks."""
+    return _look(list(study.attacks).index(attack))
+
+
+def _look(index: int) -> Look:
     return Look(
         PALETTE[index % len(PALETTE)],
         MARKERS[index % len(MARKERS)],
@@ -91,11 +99,27 @@ def lines(study: Study, order: list[str]) -> dict:
     }
 
 
-def handle(study: Study, method: str) -> Line2D:
-    """The method's line for a legend."""
-    each = look(study, method)
+def handle(each: Look) -> Line2D:
+    """A line for a legend."""
     line = (0, each.dashes) if each.dashes else "-"
     return Line2D([], [], color=each.color, marker=each.marker, linestyle=line, markeredgewidth=0)
+
+
+def point(axis, look: Look, x: float, y: float, *, filled: bool = True, **errors: float) -> None:
+    """A method's mean with its interval; ``xerr`` or ``yerr`` is its half-width (NaN for none)."""
+    axis.errorbar(
+        x, y, color=look.color, marker=look.marker, markerfacecolor=look.color if filled else "white",
+        elinewidth=0.9, capsize=1.8, **{name: half for name, half in errors.items() if half == half},
+    )  # fmt: skip
+
+
+def clean_and_attacked(figure: Figure, attack: str) -> None:
+    """The legend of figures whose points are open for clean scores and filled for attacked ones."""
+    dots = [
+        Line2D([], [], color="#444444", marker="o", linestyle="", markerfacecolor=face)
+        for face in ("white", "#444444")
+    ]
+    legend(figure, dots, ["clean", attack_label(attack)], 2)
 
 
 def grid(

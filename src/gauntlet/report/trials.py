@@ -37,8 +37,8 @@ class Cell:
 
     @property
     def training(self) -> dict:
-        """The sidecar of what its training wrote."""
-        folder = Path(self.spec["steps"]["train"])
+        """The sidecar of what its first job wrote: its training, where it has one."""
+        folder = Path(next(iter(self.spec["steps"].values())))
         return next(self.sidecars[name] for name, file in self.files.items() if file.parent == folder)
 
     def tables(self) -> dict[str, Any]:

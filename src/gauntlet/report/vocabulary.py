@@ -13,8 +13,8 @@ SCALES = {
     "paper": "paper scale",
 }
 
-#: Metrics of the attack jobs. All but the last and distances lie in [0, 1]; of those of retrieval and
-#: clustering higher is better for the defender, of those of a theft (from ``accuracy`` on) for the attacker.
+#: Metrics that jobs measure. Scores lie in [0, 1], but for ranks, cosines and distances; of retrieval and
+#: clustering higher is better for the defender, of a theft (from ``accuracy`` on) for the attacker.
 #: A study adds those that it derives, in units of their own, under its key ``metrics``.
 METRICS = {
     "recall@1": "R@1",
@@ -30,12 +30,34 @@ METRICS = {
     "relative_accuracy": "accuracy relative to the target's",
     "agreement": "agreement with the target",
     "success": "attack success rate",
+    "psnr": "PSNR (dB)",
+    "best_psnr": "PSNR of the best image (dB)",
+    "ssim": "SSIM",
+    "mse": "mean squared error (pixel range 1)",
+    "label_accuracy": "share of classes found",
+    # Of federations: what clients exchange in a round, and what an attacker learns of their images.
+    "train_accuracy": "accuracy on clients' images",
+    "up_bytes": "bytes that clients send per round",
+    "down_bytes": "bytes that clients receive per round",
+    "epsilon": "privacy budget ε",
+    "auc": "AUC",
+    "best_accuracy": "attack accuracy, best threshold",
+    "tpr_1": "TPR at 1% FPR",
+    "tpr_0.1": "TPR at 0.1% FPR",
+    "imputation": "accuracy of guessing from the class",
+    "advantage": "advantage over guessing from the class",
+    "untrained": "accuracy on an untrained network",
+    "gain": "gain over an untrained network",
     "rank": "rank of the candidate (0 the top)",
     "cosine": "cosine with the target",
     "ers": "empirical robustness score",
     "class_distance": "distance between classes (0 to 2)",
     "distance": "mean distance (0 to 2)",
     "gradient_cosine": "cosine of input gradients",
+    # What jobs measure of their own cost.
+    "passes_per_image": "passes per training image",
+    "seconds_per_epoch": "seconds per epoch",
+    "iteration_seconds": "seconds per iteration and target",
 }
 
 #: Attacks; ``worst`` is the worst of them, per query for retrieval and per metric for clustering.
@@ -71,6 +93,20 @@ ATTACKS = {
     "bim_targeted": "BIM, targeted",
     "pgd_targeted": "PGD, targeted",
     "cw_targeted": "C&W, targeted",
+    "loss": "loss",
+    "confidence": "confidence",
+    "entropy": "entropy",
+    "modified_entropy": "modified entropy",
+    "gap": "gap",
+    "gradient_norm": "gradient norm",
+    "shadow": "shadow models",
+    "lira_online": "LiRA",
+    "lira_offline": "LiRA, offline",
+    "rmia": "RMIA",
+    "distilled_distance": "distance to released samples",
+    "summed_loss": "loss summed over rounds",
+    "update_cosine": "cosine with updates",
+    "representation": "representation",
     "worst": "worst attack",
 }
 
@@ -81,6 +117,7 @@ DATASETS = {
     "mnist": "MNIST",
     "mnist-5k": "MNIST (5,000)",
     "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
     "stl10": "STL-10",
     "svhn": "SVHN",
     "glyphs": "glyphs",
@@ -91,6 +128,9 @@ DATASETS = {
     "cars196": "CARS196",
     "in-shop": "In-Shop",
     "sop": "SOP",
+    "celeba": "CelebA",
+    "lfw": "LFW",
+    "imagenet-val": "ImageNet (validation)",
 }
 
 ARCHITECTURES = {
@@ -103,6 +143,9 @@ ARCHITECTURES = {
     "lenet": "LeNet",
     "net3conv": "3-conv net",
     "net4conv": "4-conv net",
+    "plain3conv": "plain 3-conv net",
+    "convnet2": "ConvNet (2 blocks)",
+    "convnet3": "ConvNet (3 blocks)",
     "vgg11_bn": "VGG-11",
     "vgg16_bn": "VGG-16",
     "resnet34": "ResNet-34",
@@ -111,9 +154,12 @@ ARCHITECTURES = {
     "all": "each with its network",
 }
 
-#: Swept quantities, with their units, as axis labels.
+#: Norms of budgets.
+NORMS = {"linf": "L∞", "l2": "L2"}
+
+#: Swept quantities, with their units, as axis labels; ``budget_axis`` adds the norm.
 AXES = {
-    "eps": "budget ε (L∞, pixel range 1)",
+    "eps": "budget ε (pixel range 1)",
     "steps": "PGD steps",
     "fraction": "perturbed images (% of the test set)",
     "passes": "forward-backward passes per training image",
@@ -139,6 +185,17 @@ CELL = [*BLOCK, "method"]
 
 def attack_label(attack: str) -> str:
     return ATTACKS.get(attack, attack.replace("_", " "))
+
+
+def check_label(check: str) -> str:
+    """A check of the sanity suite in a word or two; ``CHECKS`` says what it must show."""
+    return check.replace("_", " ")
+
+
+def budget_axis(norm: str) -> str:
+    """The axis label of a budget, in its norm where that is known."""
+    label = NORMS.get(norm, norm)
+    return AXES["eps"].replace("(", f"({label}, ") if label else AXES["eps"]
 
 
 def scale_label(scale: str) -> str:

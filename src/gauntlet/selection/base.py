@@ -71,10 +71,12 @@ class Selection:
     Attributes:
         needs: the costly parts of a report that the method wants.
         drawn: (N,) the weights that the last round was drawn by; None where there are none.
+        uniform: whether every client has the same chance in every round, whatever its data.
     """
 
     needs: frozenset[str] = frozenset()
     drawn: np.ndarray | None = None
+    uniform: bool = False
 
     def begin(self, federation: Federation) -> None:
         """Called once, before the first round."""

@@ -12,5 +12,7 @@ from gauntlet.selection.base import Selection
 class Random(Selection):
     """K of N clients, uniformly without replacement (McMahan et al. 2017)."""
 
+    uniform = True
+
     def weights(self, round: int) -> np.ndarray:
         return np.full(self.federation.clients, 1 / self.federation.clients)

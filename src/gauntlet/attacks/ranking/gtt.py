@@ -7,25 +7,27 @@ whether it stays the first.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Goal
-from gauntlet.attacks.geometry import everyone, nearest
-from gauntlet.attacks.ranking.base import Query
+from gauntlet.attacks.clean import Clean
+from gauntlet.attacks.ranking.base import Query, at_places
 from gauntlet.core.registry import register
 
 
 @register("attack", "gtt")
 class Gtt(Query):
-    """Args: ``clean`` (n, D) clean unit-norm embeddings of all test images; ``labels`` (n,), not used."""
+    """Args: ``clean``, whose gallery has the lists."""
 
     drawn = False
     up = False
     goal = Goal("retained@4", broken=0.0, intact=1.0)
 
-    def __init__(self, clean: Tensor, labels: Tensor):
+    def __init__(self, clean: Clean):
         self.clean = clean
-        self.others = nearest(clean, labels, everyone)
+        rows = torch.arange(len(clean.queries))
+        self.others = at_places(clean, rows, torch.zeros_like(rows))
 
     def measures(self, embeddings: Tensor, rows: Tensor) -> dict[str, Tensor]:
         """``retained@K``: 1 where the image is still among the K nearest, else 0."""

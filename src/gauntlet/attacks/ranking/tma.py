@@ -10,20 +10,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.attacks.base import Attack, Goal
+from gauntlet.attacks.clean import Clean
 from gauntlet.attacks.ranking.base import anyone
 from gauntlet.core.registry import register
 
 
 @register("attack", "tma")
 class Tma(Attack):
-    """Args: ``clean`` (n, D) clean embeddings of all test images; ``labels`` (n,), not used; ``generator``
-    CPU generator of the targets."""
+    """Args: ``clean``, whose gallery has the targets; ``generator`` CPU generator of the targets."""
 
     drawn = True
     goal = Goal("cosine", broken=1.0, intact=-1.0)
 
-    def __init__(self, clean: Tensor, labels: Tensor, *, generator: torch.Generator):
-        self.targets = clean[anyone(clean, labels, generator)]
+    def __init__(self, clean: Clean, *, generator: torch.Generator):
+        self.targets = clean.gallery[anyone(clean, generator)]
 
     def objective(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """(b,) cosines of perturbed ``embeddings`` (b, D) of ``rows`` (b,) with their targets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,13 @@ class Budget:
     norm: str
     start_eps: float
 
+    def __post_init__(self):
+        for name in ("eps", "start_eps", "step", "steps"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf or (name == "step" and value == 0):
+                least = "more than 0" if name == "step" else "0 or more"
+                raise GauntletError(f"no attack has {name} {value}", key=name, remedy=f"set {least}")
+
 
 class Search:
     """Base of all searches. Options are annotated keyword parameters of ``__init__``, each with a default;
@@ -42,10 +50,13 @@ class Search:
     Attributes:
         gradients: it backpropagates. If not, it gets all images at once (their forward passes go in
             batches), and objectives of one score per image only.
+        stateless: it steps along the gradient of where it is, as PGD does, and remembers nothing: the images
+            of a joint attack then need not be on the device together (``attacks.joint``).
         norms: the norms that it keeps to.
     """
 
     gradients: bool = True
+    stateless: bool = False
     norms: tuple[str, ...] = ("linf", "l2")
 
     def start(self, x: Tensor, budget: Budget, generator: torch.Generator) -> Tensor:

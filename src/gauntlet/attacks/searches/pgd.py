@@ -11,6 +11,8 @@ from gauntlet.core.registry import register
 class Pgd(Search):
     """The package's PGD: steps of fixed size, the last iterate; the best of several restarts."""
 
+    stateless = True
+
     def __call__(self, objective, x, starts, budget, generator):
         return ascend(
             objective,

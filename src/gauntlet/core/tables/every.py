@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from gauntlet.core.tables import attacks, federated, predictions, spread, stealing, training
+from gauntlet.core.tables import (
+    attacks,
+    federated,
+    inversion,
+    predictions,
+    privacy,
+    spread,
+    stealing,
+    training,
+)
 
 COLUMNS = {
     **attacks.COLUMNS,
     **federated.COLUMNS,
+    **inversion.COLUMNS,
     **predictions.COLUMNS,
+    **privacy.COLUMNS,
     **spread.COLUMNS,
     **stealing.COLUMNS,
     **training.COLUMNS,
@@ -15,7 +26,9 @@ COLUMNS = {
 KEYS = {
     **attacks.KEYS,
     **federated.KEYS,
+    **inversion.KEYS,
     **predictions.KEYS,
+    **privacy.KEYS,
     **spread.KEYS,
     **stealing.KEYS,
     **training.KEYS,

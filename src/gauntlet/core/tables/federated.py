@@ -1,4 +1,5 @@
-"""What federated training writes: the global model per round, who was picked, who owns what."""
+"""What federated training writes: the global model per round, who was picked, who owns what, and
+what was exchanged."""
 
 from __future__ import annotations
 
@@ -33,6 +34,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "samples": "int64",
         "maverick": "bool",
     },
+    "exchange": {
+        "seed": "int64",
+        "round": "int64",
+        "up_bytes": "int64",
+        "down_bytes": "int64",
+        "epsilon": "float64",
+    },
 }
 
 #: Columns that identify a row; the others are measured. Sorting goes by these.
@@ -40,4 +48,5 @@ KEYS = {
     "rounds": ["seed", "round", "label"],
     "picks": ["seed", "round", "client"],
     "clients": ["seed", "client", "label"],
+    "exchange": ["seed", "round"],
 }

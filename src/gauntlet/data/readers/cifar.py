@@ -35,16 +35,20 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     )
     arrays = {}
     for split, names in BATCHES.items():
-        for name in names:
-            if len(batches[name]) % record:
-                raise GauntletError(
-                    f"{len(batches[name])} bytes are not whole records of {record}",
-                    file=files["archive"],
-                    key=name,
-                    remedy="fetch the file again",
-                )
-        records = np.frombuffer(b"".join(batches[name] for name in names), np.uint8).reshape(-1, record)
+        found = np.concatenate([records(batches[name], record, files["archive"], name) for name in names])
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = canonical(
-            records[:, 1:].reshape(-1, *entry.shape), records[:, 0]
+            found[:, 1:].reshape(-1, *entry.shape), found[:, 0]
         )
     return arrays
+
+
+def records(content: bytes, size: int, archive: Path, name: str) -> np.ndarray:
+    """uint8 (n, size): the records of a batch. Raises GauntletError when the last one is not whole."""
+    if len(content) % size:
+        raise GauntletError(
+            f"{len(content)} bytes are not whole records of {size}",
+            file=archive,
+            key=name,
+            remedy="fetch the file again",
+        )
+    return np.frombuffer(content, np.uint8).reshape(-1, size)

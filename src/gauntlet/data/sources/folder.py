@@ -11,10 +11,8 @@ from pathlib import Path
 
 from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.data.raw import locate
-from gauntlet.data.registry import REGISTRY, Content, Entry, FileName, Folder, RawFile
+from gauntlet.data.registry import LISTINGS, Content, Entry, FileName, Folder, RawFile
 from gauntlet.data.sources import Found, Unavailable, store
-
-LISTINGS = REGISTRY.with_name("listings")
 
 
 class Listing(Strict):

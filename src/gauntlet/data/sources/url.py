@@ -26,9 +26,10 @@ def obtain(source: Url, entry: Entry, scratch: Path) -> Found:
     for name, expected in source.files.items():
         path = scratch / name
         reasons = []
-        for base in source.bases:
-            if reason := _download(base + name, path, expected):
-                reasons.append(f"{base + name}: {reason}")
+        names = [name, expected.alias] if expected.alias else [name]
+        for address in (base + called for base in source.bases for called in names):
+            if reason := _download(address, path, expected):
+                reasons.append(f"{address}: {reason}")
                 path.unlink(missing_ok=True)
             else:
                 break
@@ -37,13 +38,14 @@ def obtain(source: Url, entry: Entry, scratch: Path) -> Found:
         if name not in whole and name.endswith((*TARS, ".zip", ".deb")):
             into = scratch / f"{name}.unpacked"
             into.mkdir()
-            extract(path, into, limit=source.unpacked or 4 * expected.size)
+            extract(path, into, limit=source.unpacked or 4 * expected.limit)
     return Found(files=locate(entry.files, scratch, scratch / "files"))
 
 
 def _download(url: str, path: Path, expected: File) -> str | None:
     """Write ``url`` to ``path``. Returns why it is not the expected file, or None."""
-    print(f"  {url} ({expected.size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
+    size = f"{expected.size / 1e6:.1f} MB" if expected.size else "size unknown"
+    print(f"  {url} ({size})", file=sys.stderr, flush=True)
     digest = hashlib.new("sha256" if expected.sha256 else "md5")
     received, reported = 0, time.monotonic()
     try:
@@ -51,16 +53,16 @@ def _download(url: str, path: Path, expected: File) -> str | None:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response, open(path, "wb") as file:
             while chunk := response.read(CHUNK):
                 received += len(chunk)
-                if received > expected.size:
-                    return f"longer than the {expected.size} bytes of the registry"
+                if received > expected.limit:
+                    return f"longer than the {expected.limit} bytes of the registry"
                 digest.update(chunk)
                 file.write(chunk)
                 if time.monotonic() - reported > REPORT:
                     reported = time.monotonic()
-                    print(f"    {received / expected.size:.0%}", file=sys.stderr, flush=True)
+                    print(f"    {received / expected.limit:.0%}", file=sys.stderr, flush=True)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         return str(error)
-    if received != expected.size:
+    if expected.size and received != expected.size:
         return f"truncated: {received} of {expected.size} bytes"
     if digest.hexdigest() != (expected.sha256 or expected.md5):
         return f"altered: its {digest.name} is not the registry's"

@@ -22,6 +22,10 @@ from gauntlet.families.dml.target import Target
 from gauntlet.metrics import clustering, sanity
 
 SHUFFLES = 20
+#: Images of the suite, where two of every class would be more.
+MOST = 1000
+#: Pixels a side, beyond which an embedding by pixels would be too large to keep for every image.
+GRID = 32
 
 
 def run(
@@ -41,10 +45,10 @@ def run(
     if joint:  # perturbs its whole set together, so the suite's images are a set of their own
         target = target.subset(rows)
         rows = torch.arange(len(rows), device=rows.device)
-    other = target.of(source or pixels(target.images))
+    other = target.of(source or pixels(target.images.mean(target.device)))
     measure, floor, left = _made_for(target, label, rows)
     # The suite counts budgets in balls that hold all images, which have radius 1 in L-inf only.
-    whole = ball(attack.norm).whole(target.images)
+    whole = ball(attack.norm).whole(target.images.view(rows[:1], target.device))
     own = attack.eps / whole
 
     def score(eps: float, steps: int, kind: sanity.Kind) -> dict[str, float]:
@@ -52,11 +56,12 @@ def run(
             return measure(headline[rows], rows)
         if kind == "random_noise":
             generator = torch_generator(target.seed, "attack", "random_noise")
-            images = ball(attack.norm).start(target.images[rows], eps * whole, generator)
+            clean = target.images.view(rows, target.device)
+            batches = ball(attack.norm).start(clean, eps * whole, generator).split(target.batch)
         else:
             maker = other if kind == "transfer" else target
-            images = maker.attack(label, eps=eps * whole, steps=steps, rows=rows)
-        return measure(target.embed(images), rows)
+            batches = maker.attack(label, eps=eps * whole, steps=steps, rows=rows)
+        return measure(target.embed(batches), rows)
 
     checks = sanity.suite(
         score,
@@ -77,7 +82,8 @@ def _gradient(target: Target, label: str, rows: Tensor) -> sanity.Check:
     """Whether the attack's gradient is that of the deployed network, at its random start."""
     attack, generator = target.settings.attack(label), torch_generator(target.seed, "sanity", "gradient")
     method = target.method(label)
-    start = ball(attack.norm).start(target.images[rows], attack.eps, generator)
+    rows = rows[:: -(-len(rows) // target.batch)]  # as many as have their gradients at once
+    start = ball(attack.norm).start(target.images.view(rows, target.device), attack.eps, generator)
     return sanity.gradient(
         disagreement(lambda images: method.objective(target.net(images), rows), start, generator=generator)
     )
@@ -99,17 +105,27 @@ def _made_for(target: Target, label: str, rows: Tensor):
 
 
 def sample(target: Target, count: int) -> Tensor:
-    """Ascending rows of about ``count`` images, equally many per class and at least two."""
+    """Ascending rows of about ``count`` images, equally many per class and at least two; of very many classes
+    (``MOST`` images at two of each), some."""
     classes, generator = np.unique(target.classes), numpy_generator(target.seed, "sanity")
+    most = max(count, MOST) // 2
+    if len(classes) > most:
+        classes = np.sort(generator.choice(classes, most, replace=False))
     each = max(2, count // len(classes))
     rows = [generator.permutation(np.flatnonzero(target.classes == label))[:each] for label in classes]
-    return torch.from_numpy(np.sort(np.concatenate(rows))).to(target.images.device)
+    return torch.from_numpy(np.sort(np.concatenate(rows))).to(target.device)
 
 
-def pixels(images: Tensor) -> Callable[[Tensor], Tensor]:
-    """A network without weights: centred pixels as the embedding."""
-    mean = images.mean(0).flatten()
-    return lambda x: F.normalize(x.flatten(1) - mean)
+def pixels(mean: Tensor) -> Callable[[Tensor], Tensor]:
+    """A network without weights: pixels less their ``mean`` (C, H, W) as the embedding; of photos, means of
+    squares of pixels, about ``GRID`` a side."""
+    cell = max(1, mean.shape[-1] // GRID)
+
+    def grid(x: Tensor) -> Tensor:
+        return (x if cell == 1 else F.avg_pool2d(x, cell)).flatten(1)
+
+    centre = grid(mean[None])
+    return lambda x: F.normalize(grid(x) - centre)
 
 
 def _recall(target: Target, embeddings: Tensor, rows: Tensor) -> dict[str, float]:

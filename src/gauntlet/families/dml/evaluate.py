@@ -17,15 +17,17 @@ import faiss
 import torch
 
 from gauntlet import data
+from gauntlet.attacks.norms import ball
 from gauntlet.attacks.searches import base as searches
 from gauntlet.core.config import parse
 from gauntlet.core.digest import code_digest
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.tables.attacks import COLUMNS
 from gauntlet.families.block import attack_block, trained
 from gauntlet.families.dml import checkpoints
 from gauntlet.families.dml.settings import TABLES, Data, Evaluate, evaluate_methods
-from gauntlet.families.dml.split import class_split
+from gauntlet.families.dml.split import class_split, refuse_lone_queries
 from gauntlet.families.dml.target import Target
 from gauntlet.families.dml.trial import Trial
 
@@ -56,7 +58,8 @@ def run(
             transfer examples; None makes them on the pixels.
 
     Raises:
-        GauntletError: bad settings, unknown attack, absent or damaged weights, embeddings not finite.
+        GauntletError: bad settings, unknown attack, absent or damaged weights, embeddings not finite, too few
+            test images for what is to be scored.
     """
     settings = parse(Evaluate, evaluate, file="evaluate")
     weights = trained(*(path for path in (model, surrogate) if path is not None))
@@ -69,16 +72,19 @@ def run(
 
     def measure(seed: int) -> dict[str, Any]:
         split = class_split(dataset, Data(**identity["data"]), seed, settings.test_per_class)
-        labels = torch.from_numpy(split.test_labels).to(device)
+        refuse_lone_queries(split, dataset.class_names)
+        images, labels = split.test, torch.from_numpy(split.test_labels).to(device)
+        _refuse_wide_balls(settings, images.channels, images.size)
 
-        def network(path: Path):
-            return checkpoints.load(path, seed, architecture, split.test.channels, split.test.size, device)
+        def network(path: Path, members: int):
+            return checkpoints.load(path, seed, architecture, images.channels, images.size, device, members)
 
         gallery = None
         if split.gallery is not None:
-            gallery = split.gallery.view(device=device), torch.from_numpy(split.gallery_labels).to(device)
-        target = Target(network(model), split.test.view(device=device), labels, settings, seed, gallery)
-        source = None if surrogate is None else network(surrogate)
+            gallery = split.gallery, torch.from_numpy(split.gallery_labels).to(device)
+        net = network(model, identity["method"]["members"])
+        source = None if surrogate is None else network(surrogate, 1)
+        target = Target(net, images, labels, settings, seed, gallery)
         return Trial(target, split.test_index, source).measure()
 
     passes = _passes(settings, identity["method"]["members"])
@@ -100,6 +106,24 @@ def run(
     )
     shown = ", ".join(f"{label} {count:g}" for label, count in passes.items())
     print(f"forward-backward passes per image: {shown}", file=sys.stderr)
+
+
+def _refuse_wide_balls(settings: Evaluate, channels: int, size: int) -> None:
+    """Raise GauntletError for a budget whose ball is more than all images: nothing would bound the attack."""
+    image = torch.empty(1, channels, size, size)
+    for label in settings.attacks:
+        norm, swept = settings.attack(label).norm, label == settings.sweep_attack
+        budgets = {f"attacks.{label}.eps": settings.attack(label).eps}
+        if swept and settings.eps_sweep:
+            budgets["eps_sweep"] = max(settings.eps_sweep)
+        for key, eps in budgets.items():
+            if eps > (whole := ball(norm).whole(image)):
+                raise GauntletError(
+                    f"an eps of {eps:g} in the norm {norm} is beyond the whole range of pixels "
+                    f"({whole:g} for {channels} x {size} x {size})",
+                    key=f"evaluate.{key}",
+                    remedy="choose a smaller one",
+                )
 
 
 def _passes(settings: Evaluate, members: int) -> dict[str, float]:

@@ -31,6 +31,24 @@ def batches(
     raise GauntletError(f"unknown sampler {kind!r}", key="train.sampler", remedy="choose random or balanced")
 
 
+def refuse_without_triplets(kind: str, labels: Tensor, batch: int, per_class: int) -> None:
+    """Raise GauntletError where no batch can hold an image, one of its class and one of another class, which
+    losses on triplets and pairs need. (A random batch may lack them by chance: mining says so.)"""
+    counts = labels.unique(return_counts=True)[1]
+    classes, each = _balance(len(counts), batch, per_class) if kind == "balanced" else (batch, batch)
+    if len(counts) < 2:
+        key, problem = "data.train_classes", "there is one training class only: no negatives"
+    elif counts.max() < 2:
+        key, problem = "data.train_per_class", "no class has two training images: no positives"
+    elif each < 2:
+        key, problem = "train.per_class", f"a batch of {batch} has one image per class: no positives"
+    elif classes < 2 or batch < 3:
+        key, problem = "train.batch", f"no two of one class and one of another fit a batch of {batch}"
+    else:
+        return
+    raise GauntletError(f"{problem}, which the loss needs", key=key, remedy="set a greater number")
+
+
 def random(labels: Tensor, batch: int, generator: torch.Generator) -> list[Tensor]:
     """A random order, cut into batches; a smaller last batch is dropped unless it is the only one."""
     order = torch.randperm(len(labels), generator=generator)
@@ -46,14 +64,19 @@ def balanced(labels: Tensor, batch: int, per_class: int, generator: torch.Genera
     have come. A batch holds classes * images <= ``batch`` rows.
     """
     groups = [(labels == label).nonzero()[:, 0] for label in labels.unique()]
-    classes = min(len(groups), max(1, batch // per_class))
-    each = batch // classes
+    classes, each = _balance(len(groups), batch, per_class)
     class_queue = _Queue(torch.arange(len(groups)), generator)
     queues = [_Queue(group, generator) for group in groups]
     return [
         torch.cat([queues[group].take(each) for group in class_queue.take(classes).tolist()])
         for _ in range(max(1, len(labels) // batch))
     ]
+
+
+def _balance(classes: int, batch: int, per_class: int) -> tuple[int, int]:
+    """How many of the classes a balanced batch has, and how many images of each."""
+    classes = min(classes, max(1, batch // per_class))
+    return classes, batch // classes
 
 
 class _Queue:

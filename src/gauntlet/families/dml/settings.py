@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, RootModel, field_serializer, field_validator, model_validator
 
 from gauntlet.core.config import Strict
+from gauntlet.data.registry import entry as dataset_entry
 
 #: Step -> the tables (``core.tables``) that its job writes.
 TABLES = {"train": ("training", "spread"), "attack": ("scores", "examples", "projections", "sanity")}
@@ -15,8 +16,8 @@ TABLES = {"train": ("training", "spread"), "attack": ("scores", "examples", "pro
 NETWORK = "model"
 
 Positive = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0, strict=False)]
-NonNegative = Annotated[float, Field(ge=0, strict=False)]
+PositiveFloat = Annotated[float, Field(gt=0, strict=False, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)]
 Pixel = Annotated[float, Field(gt=0, le=1, strict=False)]
 
 
@@ -95,8 +96,9 @@ class AttackSettings(Strict):
     def _a_norm_has_its_budget(self) -> AttackSettings:
         if self.norm != "linf" and self.eps is None:
             raise ValueError(f"an attack in the norm {self.norm} needs its own eps")
-        if self.norm == "linf" and (self.eps or 0) > 1:
-            raise ValueError("an L-inf eps above 1 is the whole pixel range")
+        for name in ("eps", "step"):
+            if self.norm == "linf" and (getattr(self, name) or 0) > 1:
+                raise ValueError(f"an L-inf {name} above 1 is beyond the whole pixel range")
         return self
 
     def step_at(self, eps: float, steps: int) -> float:
@@ -127,7 +129,7 @@ class Evaluate(Strict):
     recall: list[Positive] = [1, 2, 4, 8]
     kmeans_runs: Positive = Field(50, description="random starts of k-means; the best run is scored")
     sweep_attack: str = Field("joint_pair", description="the attack of the sweeps")
-    eps_sweep: list[Pixel] = []
+    eps_sweep: list[PositiveFloat] = Field([], description="in the norm of sweep_attack")
     steps_sweep: list[Positive] = []
     fractions: list[Pixel] = Field([], description="perturbed fractions of the test set")
     sanity_images: Positive = Field(100, description="test images of the sanity suite, per trial")
@@ -159,6 +161,8 @@ class Evaluate(Strict):
             raise ValueError(f"attacks cannot be called {sorted(taken)}")
         if self.sweep_attack not in self.attacks:
             raise ValueError(f"sweep_attack {self.sweep_attack!r} is not among attacks {list(self.attacks)}")
+        if self.attacks[self.sweep_attack].norm == "linf" and max(self.eps_sweep, default=0) > 1:
+            raise ValueError("eps_sweep: an L-inf eps above 1 is beyond the whole pixel range")
         return self
 
     def attack(self, label: str) -> AttackSettings:
@@ -191,6 +195,7 @@ def train_methods(identity: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     train, architecture = identity["train"], identity["architecture"]
     return (
         ("defense", identity["method"]["defense"]),
+        ("form", dataset_entry(identity["dataset"]).form),
         ("loss", train["loss"]),
         ("model", architecture),
         *((("weights", architecture),) if train["pretrained"] else ()),
@@ -204,7 +209,8 @@ def evaluate_methods(identity: dict[str, Any], evaluate: dict[str, Any]) -> tupl
     objectives = {entry.get("objective") or label for label, entry in entries.items()}
     searches = {entry.get("search", "pgd") for entry in entries.values()}
     named = [("attack", name) for name in objectives] + [("search", name) for name in searches]
-    return (("model", identity["architecture"]), *sorted(named))
+    form = dataset_entry(identity["dataset"]).form
+    return (("form", form), ("model", identity["architecture"]), *sorted(named))
 
 
 def needs(identity: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.registry import resolve
 from gauntlet.core.seeds import numpy_generator
-from gauntlet.families.dml.images import Arrays, Images, Squares
+from gauntlet.families.dml.images.base import Cut, Images
 
 if TYPE_CHECKING:
     from gauntlet.data.dataset import Dataset, Split
@@ -58,19 +59,18 @@ def class_split(
         scale: of the random boxes that photos are cut to in training.
 
     Raises:
-        GauntletError: more training classes than the dataset allows.
+        GauntletError: more training classes than the dataset allows; splits that have some classes in common
+            and others not, or a gallery with a class to train on.
     """
-    train_all, test_all = np.unique(dataset.train.labels), np.unique(dataset.test.labels)
-    train_classes, test_classes = _classes(dataset.name, train_all, test_all, data.train_classes, seed)
+    gallery = getattr(dataset, "gallery", None)
+    train_classes, test_classes = _classes(dataset, gallery, data.train_classes, seed)
     train_rows = _rows(dataset.train, train_classes, data.train_per_class, seed, "train")
     test_rows = _rows(dataset.test, test_classes, test_per_class, seed, "test")
+    make, cut = resolve("form", dataset.form), Cut(data.photo_size, scale)
 
     def images(part: Split | Photos, rows: np.ndarray) -> Images:
-        if hasattr(part, "encoded"):
-            return Squares(part, rows, data.photo_size, scale)
-        return Arrays(part.images[rows], dataset.peak)
+        return make(part, rows, dataset.peak, cut)
 
-    gallery = getattr(dataset, "gallery", None)
     return ClassSplit(
         train=images(dataset.train, train_rows),
         train_labels=np.searchsorted(train_classes, dataset.train.labels[train_rows]),
@@ -84,19 +84,49 @@ def class_split(
     )
 
 
+def refuse_lone_queries(split: ClassSplit, class_names: tuple[str, ...]) -> None:
+    """Raise GauntletError if a class has one test image (or none in the gallery): no search can find it, and
+    neither recall nor MAP at R of such a query means anything."""
+    if split.gallery_labels is None:
+        classes, counts = np.unique(split.test_labels, return_counts=True)
+        if len(lone := classes[counts < 2]):
+            raise GauntletError(
+                f"class {class_names[lone[0]]!r} has one test image only, which has nothing to find",
+                key="evaluate.test_per_class",
+                remedy="use two test images of every class, or more",
+            )
+    elif len(lone := np.setdiff1d(split.test_labels, split.gallery_labels)):
+        raise GauntletError(
+            f"class {class_names[lone[0]]!r} has queries, and no image in the gallery",
+            remedy="correct the dataset's reader",
+        )
+
+
 def _classes(
-    name: str, train_all: np.ndarray, test_all: np.ndarray, wanted: int | None, seed: int
+    dataset: Dataset | PhotoSet, gallery: Photos | None, wanted: int | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ascending classes to train and to test on; ``wanted`` of them to train."""
-    if not len(np.intersect1d(train_all, test_all)):
+    name = dataset.name
+    train_all, test_all = np.unique(dataset.train.labels), np.unique(dataset.test.labels)
+    if gallery is not None:
+        test_all = np.union1d(test_all, gallery.labels)
+    shared = np.intersect1d(train_all, test_all)
+    if not len(shared):
         if wanted not in (None, len(train_all)):
             raise GauntletError(
                 f"{name!r} comes with a split of its own, with {len(train_all)} training classes",
                 key="data.train_classes",
                 remedy=f"leave it out, or set it to {len(train_all)}",
             )
-        return train_all, test_all
-    order = numpy_generator(seed, "split", "classes").permutation(np.union1d(train_all, test_all))
+        return train_all, np.unique(dataset.test.labels)
+    everything = np.union1d(train_all, test_all)
+    if gallery is not None or len(shared) < len(everything):
+        raise GauntletError(
+            f"class {dataset.class_names[shared[0]]!r} of {name!r} is in both splits ({len(shared)} of "
+            f"{len(everything)} classes are), so that what is tested would have been trained on",
+            remedy="correct the dataset's reader: splits have no class in common, or all and no gallery",
+        )
+    order = numpy_generator(seed, "split", "classes").permutation(everything)
     if wanted is None or wanted > len(order) - 2:
         many = "all" if wanted is None else wanted
         raise GauntletError(

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gauntlet.attacks.embedding import BATCH
-from gauntlet.attacks.norms import ball
+from gauntlet.attacks.starts import starts
 from gauntlet.core.seeds import numpy_generator, torch_generator
-from gauntlet.families.dml.target import Target, retrieval_scores
+from gauntlet.families.dml.target import Target, embed, retrieval_scores
 from gauntlet.metrics import clustering
 
 Point = dict[str, Any]
@@ -54,7 +53,7 @@ def fractions(target: Target, headline: Tensor) -> Iterator[Point]:
         if fraction == 1:
             embeddings = headline
         else:
-            rows = torch.from_numpy(np.sort(order[: max(1, round(fraction * n))])).to(target.images.device)
+            rows = torch.from_numpy(np.sort(order[: max(1, round(fraction * n))])).to(target.device)
             embeddings = target.clean.clone()
             embeddings[rows] = target.embed(target.attack(settings.sweep_attack, rows=rows))
         yield {
@@ -76,9 +75,9 @@ def transfer(target: Target, members: list[Target]) -> Iterator[Point]:
     attack = target.settings.attack(label)
     common = {"suite": "transfer", "attack": label, "eps": attack.eps, "steps": attack.steps}
     for i, source in enumerate(members):
-        images = source.attack(label)
-        for j, victim in enumerate(members):
-            score = retrieval_scores(victim.retrieve(victim.embed(images)))["recall@1"]
+        moved = embed([victim.net for victim in members], source.attack(label))
+        for j, (victim, embeddings) in enumerate(zip(members, moved, strict=True)):
+            score = retrieval_scores(victim.retrieve(embeddings))["recall@1"]
             yield {**common, "fraction": 1.0, "detail": f"{i}->{j}", "scores": {"recall@1": score}}
     cosine = gradient_cosine(label, members)
     yield {**common, "steps": 0, "fraction": 1.0, "scores": {"gradient_cosine": cosine}}
@@ -96,14 +95,18 @@ def gradient_cosine(label: str, members: list[Target]) -> float:
     first = members[0]
     attack = first.settings.attack(label)
     generator = torch_generator(first.seed, "attack", "gradient_cosine")
-    start = ball(attack.norm).start(first.images, attack.eps, generator)
-    rows = torch.arange(len(start), device=start.device)
-    gradients = []
-    for member in members:
-        method, found = member.method(label), []
-        for part in rows.split(BATCH):
-            images = start[part].requires_grad_(True)
-            found += torch.autograd.grad(method.objective(member.net(images), part).sum(), images)
-        gradients.append(F.normalize(torch.cat(found).flatten(1)))
-    pairs = [float((a * b).sum(1).mean()) for a, b in itertools.combinations(gradients, 2)]
-    return float(np.mean(pairs))
+    rows = first.rows()
+    like = first.images.view(rows[:1], first.device)
+    (drawn,) = starts(attack.norm, attack.eps, like, len(rows), 1, generator)
+    pairs = list(itertools.combinations(range(len(members)), 2))
+    cosines: list[list[Tensor]] = [[] for _ in pairs]
+    for part in rows.split(first.batch):
+        start = drawn.around(first.images.view(part, first.device), part)
+        directions = []
+        for member in members:
+            images = start.clone().requires_grad_(True)
+            score = member.method(label).objective(member.net(images), part).sum()
+            directions.append(F.normalize(torch.autograd.grad(score, images)[0].flatten(1)))
+        for (a, b), found in zip(pairs, cosines, strict=True):
+            found.append((directions[a] * directions[b]).sum(1))
+    return float(np.mean([float(torch.cat(found).mean()) for found in cosines]))

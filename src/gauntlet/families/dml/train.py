@@ -60,7 +60,7 @@ def run(
 
     Raises:
         GauntletError: bad identity; unknown dataset, architecture, loss or defense; ImageNet weights that are
-            not here; a batch without triplets; a loss that is not finite.
+            not here; a photo that does not decode; a batch without triplets; a loss that is not finite.
     """
     what = parse(Identity, identity, file="identity")
     config = {"identity": identity, "seeds": seeds}
@@ -119,6 +119,10 @@ class Training:
         self.what, self.seed, self.split, self.device = what, seed, split, device
         self.labels = torch.from_numpy(split.train_labels)
         self.loss = create("loss", what.train.loss, what.train.loss_options, key="train.loss_options")
+        if not self.loss.proxies:
+            samplers.refuse_without_triplets(
+                what.train.sampler, self.labels, what.train.batch, what.train.per_class
+            )
         self.defense = make_defense(what, seed, self.labels, len(split.train_classes), self.loss)
         self.members = [self._member(index) for index in range(what.method.members)]
         self.optimizers = [self._optimizer(member) for member in self.members]

@@ -13,7 +13,7 @@ import torch
 from gauntlet.families import tables
 from gauntlet.families.dml import checks, projection, robrank, sweeps
 from gauntlet.families.dml.settings import TABLES
-from gauntlet.families.dml.target import Target, retrieval_scores
+from gauntlet.families.dml.target import Target, embed, retrieval_scores
 from gauntlet.metrics import clustering, retrieval
 from gauntlet.metrics.spread import between_classes
 
@@ -63,10 +63,14 @@ class Trial:
             clean = attack == "clean"
             entry = None if clean else settings.attack(attack)
             budget = (0.0, 0, 0.0) if clean else (entry.eps, entry.steps, 1.0)
-            images = target.images if clean else target.attack(attack)
+            victims = [victim for targets in views.values() for victim in targets]
+            found = [victim.clean for victim in victims]
+            if not clean:
+                found = embed([victim.net for victim in victims], target.attack(attack))
+            moved = iter(found)
             for view, targets in views.items():
                 for victim, outcome in zip(targets, outcomes[view], strict=True):
-                    outcome.append(Outcome(victim, victim.clean if clean else victim.embed(images)))
+                    outcome.append(Outcome(victim, next(moved)))
                 scores = mean(outcome[-1].scores for outcome in outcomes[view])
                 self.add(scores, "main", attack, *budget, view)
             latest = outcomes["ensemble"][0][-1]

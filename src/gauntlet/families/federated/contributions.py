@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from gauntlet.families.federated.evaluation import Evaluator
-from gauntlet.families.federated.local import State
 from gauntlet.metrics.shapley import coalitions, influence, shapley
+from gauntlet.models.copies import State
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gauntlet.families.federated.local import State
 from gauntlet.families.federated.world import Images
+from gauntlet.models.copies import State
 
 #: Images per forward pass; larger batches leave the processor's cache.
 BATCH = 100

@@ -9,13 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gauntlet.families.federated.world import Images
+from gauntlet.models.copies import State, state_of
 from gauntlet.models.stacked import Stacked, stack
 
 #: Most copies in one program: with more, what they compute no longer fits into the processor's cache.
 COPIES = 10
-
-#: A model: parameters and running statistics by name.
-State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,18 @@ class Task:
     Attributes:
         orders: per epoch, the client's rows (int64, CPU) in the order of training.
         lr: learning rate of this round.
+        drawn: the batches, where they are not those of the orders; some may be empty.
+        generator: of the noise of the steps, where there is any (CPU).
     """
 
     orders: list[Tensor]
     lr: float
+    drawn: list[Tensor] | None = None
+    generator: torch.Generator | None = None
 
     def batches(self, size: int) -> list[Tensor]:
+        if self.drawn is not None:
+            return self.drawn
         return [rows for order in self.orders for rows in order.split(size)]
 
 
@@ -69,11 +73,6 @@ def _all_finite(state: State) -> bool:
 def trained(net: nn.Module) -> list[str]:
     """Names of the parameters; the rest of a state are running statistics."""
     return [name for name, _ in net.named_parameters()]
-
-
-def state_of(net: nn.Module) -> State:
-    """Parameters and running statistics. The counters of BatchNorm are left out: nothing reads them."""
-    return {name: value for name, value in net.state_dict().items() if value.is_floating_point()}
 
 
 class Sequential:

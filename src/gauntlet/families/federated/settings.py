@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gauntlet.core.config import Strict
 
 #: The tables (``core.tables``) that a step's job writes. There is no attack: one job does it all.
-TABLES = {"train": ("training", "rounds", "picks", "clients")}
+TABLES = {"train": ("training", "rounds", "picks", "clients", "exchange")}
 
 #: The registered kind of this family's networks.
 NETWORK = "classifier"
@@ -30,6 +30,32 @@ class Data(Strict):
         0, description="images per class of the training split that the server keeps for itself"
     )
     test_per_class: Positive | None = Field(None, description="test images per class; all when absent")
+    # Left out of an identity where there are none, so that the names of such cells stay as they were.
+    plant: list[str] = Field(
+        [],
+        exclude_if=lambda names: not names,
+        description="attributes that half of the images get, whatever their class: names in"
+        " src/gauntlet/data/attributes.py",
+    )
+
+    @field_validator("plant")
+    @classmethod
+    def _attributes_exist(cls, names: list[str]) -> list[str]:
+        if names:
+            from gauntlet.data.attributes import ATTRIBUTES
+
+            if unknown := [name for name in names if name not in ATTRIBUTES]:
+                raise ValueError(f"unknown attribute {unknown[0]!r}; there are {', '.join(ATTRIBUTES)}")
+            if len(set(names)) < len(names):
+                raise ValueError("an attribute is planted once")
+        return names
+
+
+class Defense(Strict):
+    """One thing that is done to what clients send, or to how they train."""
+
+    update_defense: str = Field(description="a file in src/gauntlet/defenses/updates/")
+    options: dict[str, Any] = Field(default_factory=dict, description="arguments of the defense")
 
 
 class Method(Strict):
@@ -44,6 +70,10 @@ class Method(Strict):
         " with a Maverick too, or all; the training is the same",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="arguments of the selection")
+    # Left out of an identity where there are none, so that the names of undefended cells stay as they were.
+    defenses: list[Defense] = Field(
+        [], exclude_if=lambda chain: not chain, description="of the updates, in this order"
+    )
 
 
 class Train(Strict):
@@ -79,7 +109,12 @@ def train_methods(identity: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         ("selection", identity["method"]["selection"]),
         ("aggregation", identity["method"]["aggregation"]),
         ("classifier", identity["architecture"]),
+        *sorted({("update_defense", entry["update_defense"]) for entry in _defenses(identity["method"])}),
     )
+
+
+def _defenses(method: dict[str, Any]) -> list[dict[str, Any]]:
+    return method.get("defenses", [])
 
 
 def evaluate_methods(identity: dict[str, Any], evaluate: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -99,4 +134,5 @@ def needs(identity: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
 def model_label(method: dict[str, Any]) -> str:
     """The readable part of a trial's folder name."""
     prox = "_prox" if method["proximal"] else ""
-    return f"{method['selection']}_{method['aggregation']}{prox}"
+    chain = "".join(f"_{entry['update_defense']}" for entry in _defenses(method))
+    return f"{method['selection']}_{method['aggregation']}{prox}{chain}"

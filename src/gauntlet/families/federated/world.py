@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gauntlet.core.registry import resolve
-from gauntlet.core.seeds import numpy_generator
+from gauntlet.core.seeds import numpy_generator, seeded
+from gauntlet.data.dataset import Split
 from gauntlet.data.partitions.base import Partition
 from gauntlet.data.subset import Images, first, held_out_and_rest, on_device
+from gauntlet.models.classifiers import build as build_classifier
 
 if TYPE_CHECKING:
     from gauntlet.data.dataset import Dataset
     from gauntlet.families.federated.settings import Data
+
+
+class Planted(NamedTuple):
+    """Which images have an attribute: int64 0 or 1, in the order of the world's images."""
+
+    train: np.ndarray
+    held_out: np.ndarray
+    test: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class World:
         test: the test images.
         partition: who owns what.
         histograms: (clients, classes) images per client and class.
+        attributes: what was planted, by name, in the order of planting.
     """
 
     train: Images
@@ -38,10 +49,32 @@ class World:
     test: Images
     partition: Partition
     histograms: np.ndarray
+    attributes: dict[str, Planted] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        return self.histograms.shape[1]
+
+    def network(self, architecture: str, seed: int, *stream: str | int) -> nn.Module:
+        """A classifier of these images and classes, its weights drawn from a stream of the seed."""
+        channels, size = self.train.pixels.shape[1:3]
+        with seeded(seed, *stream):
+            net = build_classifier(architecture, channels, size, self.classes)
+        return net.to(self.train.pixels.device)
+
+    def clients(self, seed: int) -> list[dict[str, Any]]:
+        """Rows of the table ``clients``."""
+        return [
+            {"seed": seed, "client": client, "label": label, "samples": int(samples),
+             "maverick": client in self.partition.mavericks}
+            for client, histogram in enumerate(self.histograms)
+            for label, samples in enumerate(histogram)
+        ]  # fmt: skip
 
 
 def build(dataset: Dataset, data: Data, seed: int, device: torch.device) -> World:
-    """Draw the images by the stream ``split`` of the seed, and their owners by the stream ``partition``.
+    """Draw the images by the stream ``split`` of the seed, and their owners by the stream ``partition``;
+    plant each attribute by a stream ``plant`` of its name and part.
 
     Raises:
         GauntletError: too few images of a class, or a partition that does not fit.
@@ -52,12 +85,36 @@ def build(dataset: Dataset, data: Data, seed: int, device: torch.device) -> Worl
     classes = len(dataset.class_names)
     divide = resolve("partition", data.partition)
     partition = divide(labels, data.clients, numpy_generator(seed, "partition"), **data.options)
-
+    drawn = {
+        "train": (dataset.train, dealt),
+        "held_out": (dataset.train, kept),
+        "test": (dataset.test, test),
+    }
+    images, bits = {}, {}
+    for part, (split, chosen) in drawn.items():
+        images[part], bits[part] = _planted(data.plant, split, chosen, dataset.peak, seed, part, device)
     return World(
-        train=on_device(dataset.train, dealt, dataset.peak, device),
+        **images,
         rows=[torch.from_numpy(rows) for rows in partition.rows],
-        held_out=on_device(dataset.train, kept, dataset.peak, device),
-        test=on_device(dataset.test, test, dataset.peak, device),
         partition=partition,
         histograms=partition.histograms(labels, classes),
+        attributes={name: Planted(**{part: bits[part][name] for part in drawn}) for name in data.plant},
     )
+
+
+def _planted(
+    names: list[str], split: Split, rows: np.ndarray, peak: int, seed: int, part: str, device: torch.device
+) -> tuple[Images, dict[str, np.ndarray]]:
+    """Some rows of a split with attributes, and who has which: each independent of the class and of those
+    before it."""
+    if not names:
+        return on_device(split, rows, peak, device), {}
+    from gauntlet.data.attributes import plant
+
+    images, labels = split.images[rows], split.labels[rows]
+    groups, bits = labels, {}
+    for name in names:
+        generator = numpy_generator(seed, "plant", name, part)
+        images, bits[name] = plant(name, images, groups, generator, peak)
+        groups = 2 * groups + bits[name]
+    return on_device(Split(images, labels), np.arange(len(rows)), peak, device), bits

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from gauntlet import data
@@ -30,6 +27,7 @@ from gauntlet.data.subset import first, on_device
 from gauntlet.families import block
 from gauntlet.families.block import Trained, train_block
 from gauntlet.families.classifier.network import load, logits
+from gauntlet.families.png import as_png
 from gauntlet.families.stealing.settings import TABLES, Data, Method, Train, train_methods
 from gauntlet.models import generators
 from gauntlet.models.classifiers import build
@@ -274,11 +272,3 @@ def natural_images(name: str | None, shape: tuple[int, ...], device: torch.devic
     if pixels.shape[2:] != shape[1:]:
         pixels = F.interpolate(pixels, shape[1:], mode="bilinear", antialias=True)
     return pixels.contiguous()
-
-
-def as_png(image: Tensor) -> str:
-    """(C, H, W), cut to [0, 1], as a PNG in base 64."""
-    pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -22,7 +22,7 @@ from gauntlet.report.claims.statistics import (
 )
 from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import Study
-from gauntlet.report.vocabulary import BLOCK, attack_label
+from gauntlet.report.vocabulary import BLOCK
 
 
 class Block:
@@ -70,9 +70,13 @@ class Block:
         else:
             interval = t_interval(effects.tolist())
             decision = decide(interval, bound.side, bound.margin)
-        flags = [self._flags(side, place) for side, place in zip(sides, places, strict=True)]
-        flagged = words.unique(flag for of_side in flags for flag in of_side)
-        doubted = decision.verdict in _doubtful(bound.side, *map(bool, flags))
+        flags = [
+            {**flag, "bars": decision.verdict in _doubtful(bound.side, is_value=side is comparison.value)}
+            for side, place in zip(sides, places, strict=True)
+            for flag in self._flags(side, place)
+        ]
+        flagged = words.unique(words.flag(flag, self.study, self.setting) for flag in flags)
+        doubted = any(flag["bars"] for flag in flags)
         return self._entry(
             comparison,
             verdict=UNDECIDED if doubted else decision.verdict,
@@ -81,6 +85,7 @@ class Block:
             smallest_effect=decision.smallest,
             seeds=interval.n,
             effects={str(seed): value for seed, value in effects.items()},
+            flags=flags,
             flagged=flagged,
             doubted=doubted,
             reason=f"flagged: {', '.join(flagged)}" if doubted else decision.reason,
@@ -122,10 +127,10 @@ class Block:
     def _number(self, side: Selection) -> str:
         return f"{words.measure(side, self.study)} of {words.name(side, self.study, self.setting)}"
 
-    def _flags(self, side: Selection, place: Place) -> list[str]:
-        label = words.name(side, self.study, self.setting)
+    def _flags(self, side: Selection, place: Place) -> list[dict[str, Any]]:
+        setting = self.setting if side.setting is None else side.setting
         return [
-            f"{label}: {check} under {attack_label(attack) or 'any attack'}"
+            {"method": side.method, "setting": setting, "attack": attack, "check": check}
             for check, attack in place.failed_checks(side)
         ]
 
@@ -152,6 +157,7 @@ class Block:
             "smallest_effect": None,
             "seeds": 0,
             "effects": {},
+            "flags": [],
             "flagged": [],
             "doubted": False,
             "reason": "",
@@ -159,11 +165,10 @@ class Block:
         }
 
 
-def _doubtful(side: str, value_flagged: bool, baseline_flagged: bool = False) -> set[str]:
-    """The verdicts that a flag takes away. A flagged attack may be too weak, so the true score may be
-    lower: the true effect may be smaller when ``value`` is flagged, and larger when what it is compared
-    with is."""
+def _doubtful(side: str, *, is_value: bool) -> set[str]:
+    """The verdicts that a flag on ``value``, or on what it is compared with, takes away. A flagged attack may
+    be too weak, so the true score may be lower: the true effect may be smaller when ``value`` is flagged, and
+    larger when what it is compared with is."""
     if side == "within":  # an effect that is too large can make or break a tie
-        return {HOLDS, FAILS} if value_flagged or baseline_flagged else set()
-    needs_large, needs_small = (HOLDS, FAILS) if side == "above" else (FAILS, HOLDS)
-    return ({needs_large} if value_flagged else set()) | ({needs_small} if baseline_flagged else set())
+        return {HOLDS, FAILS}
+    return {HOLDS} if (side == "above") == is_value else {FAILS}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from gauntlet.report.claims.comparisons import Comparison, Selection
 from gauntlet.report.study import Study
-from gauntlet.report.vocabulary import attack_label
+from gauntlet.report.vocabulary import check_label
 
 
 def describe(comparison: Comparison, study: Study, setting: str) -> str:
@@ -25,10 +26,19 @@ def describe(comparison: Comparison, study: Study, setting: str) -> str:
 
 def name(side: Selection, study: Study, setting: str) -> str:
     """The method, and its setting where that is another than the block's."""
-    label = study.label(side.method)
-    if side.setting in (None, setting):
-        return label
-    return f"{label} in {study.settings.get(side.setting, side.setting)}"
+    return _in_setting(side.method, side.setting, study, setting)
+
+
+def flag(failed: dict[str, Any], study: Study, setting: str) -> str:
+    """``EAT: unbounded under shift``, of a failed sanity check."""
+    label = _in_setting(failed["method"], failed["setting"], study, setting)
+    attack = study.attack_label(failed["attack"]) or "any attack"
+    return f"{label}: {check_label(failed['check'])} under {attack}"
+
+
+def _in_setting(method: str, other: str | None, study: Study, setting: str) -> str:
+    label = study.label(method)
+    return label if other in (None, setting) else f"{label} in {study.settings.get(other, other)}"
 
 
 def measure(side: Selection, study: Study) -> str:
@@ -37,7 +47,7 @@ def measure(side: Selection, study: Study) -> str:
     if side.suite == "transfer":
         parts.append(f"transfer {side.detail.replace('_', ' ')}".strip())
     if side.attack:
-        parts.append(attack_label(side.attack))
+        parts.append(study.attack_label(side.attack))
     parts += [f"{key} {getattr(side, key):g}" for key in ("eps", "steps", "fraction") if getattr(side, key)]
     if side.view == "member":
         parts.append("mean single member")

@@ -71,7 +71,7 @@ def accuracy_queries(
             axis.set(xlabel="queries answered", ylabel=LABELS[quantity], ylim=(-0.02, 1.02))
             axis.set_xlim(left=0)
         style.block_title(row[0], study, block)
-    handles = [style.handle(study, method) for method in order]
+    handles = [style.handle(style.look(study, method)) for method in order]
     handles.append(Line2D([], [], color=PAPER, linestyle=":"))
     labels = [*(study.label(method) for method in order), "target"]
     if shown := [theirs for theirs in published.values() if theirs]:

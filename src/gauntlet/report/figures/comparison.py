@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from matplotlib.lines import Line2D
-
 from gauntlet.core.registry import register
 from gauntlet.report import style
 from gauntlet.report.measurements import Measurements, where
@@ -39,28 +37,27 @@ def comparison(
             f"No clean or {attack_label(attack)} score was measured.", scale=measurements.scale
         ), frame
     found = blocks(frame)
+    lines = {block: choose(study, where(frame, block), order) for block in found}
+    counts = [len(of_block) for of_block in lines.values()]
     figure, axes = style.grid(
         len(found),
         len(metrics),
-        height=0.55 + 0.19 * len(order),
+        height=0.55 + 0.19 * sum(counts) / len(counts),
         legend=style.legend_room(1, 2),
-        sharey=True,
+        sharey="row",
         sharex=True,
+        gridspec_kw={"height_ratios": [count + 0.2 for count in counts]},
     )
-    for row, block in zip(axes, found, strict=True):
+    for row, (block, of_block) in zip(axes, lines.items(), strict=True):
         for axis, metric in zip(row, metrics, strict=True):
             rows = where(frame, block, metric=metric)
-            _panel(axis, rows.set_index(["method", "attack"]), order, study, attack)
+            _panel(axis, rows.set_index(["method", "attack"]), of_block, study, attack)
             axis.set_xlabel(study.metric_label(metric))
             axis.tick_params(labelbottom=True)
         style.block_title(row[0], study, block)
-        row[0].set_yticks(range(len(order)), [study.label(method) for method in order])
-        row[0].set_ylim(len(order) - 0.4, -0.6)
-    dots = [
-        Line2D([], [], color="#444444", marker="o", linestyle="", markerfacecolor=face)
-        for face in ("white", "#444444")
-    ]
-    style.legend(figure, dots, ["clean", attack_label(attack)], 2)
+        row[0].set_yticks(range(len(of_block)), [study.label(method) for method in of_block])
+        row[0].set_ylim(len(of_block) - 0.4, -0.6)
+    style.clean_and_attacked(figure, attack)
     note = f"mean and 95% interval over {seeds_note(frame)}"
     return style.finish(figure, scale=measurements.scale, note=note), frame
 
@@ -69,17 +66,7 @@ def _panel(axis, rows, order: list[str], study: Study, attack: str) -> None:
     axis.set_xlim(-0.03, 1.03)
     axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     for y, method in enumerate(order):
-        look = style.look(study, method)
-        for name, face, shift in (("clean", "white", -SHIFT), (attack, look.color, SHIFT)):
+        for name, filled, shift in (("clean", False, -SHIFT), (attack, True, SHIFT)):
             if (method, name) in rows.index:
-                point = rows.loc[(method, name)]
-                axis.errorbar(
-                    point["mean"],
-                    y + shift,
-                    xerr=None if point["half_width"] != point["half_width"] else point["half_width"],
-                    color=look.color,
-                    marker=look.marker,
-                    markerfacecolor=face,
-                    elinewidth=0.9,
-                    capsize=1.8,
-                )
+                mean, half = rows.loc[(method, name), ["mean", "half_width"]]
+                style.point(axis, style.look(study, method), mean, y + shift, filled=filled, xerr=half)

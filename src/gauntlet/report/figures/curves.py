@@ -6,10 +6,11 @@ import pandas as pd
 import seaborn as sns
 
 from gauntlet.report import style
+from gauntlet.report.budgets import norm
 from gauntlet.report.measurements import Measurements, where
 from gauntlet.report.study import Study
 from gauntlet.report.summary import blocks, choose, seeds_note, summarise
-from gauntlet.report.vocabulary import AXES, CELL
+from gauntlet.report.vocabulary import AXES, CELL, budget_axis
 
 COLUMNS = [*CELL, "metric", "sweep", "x", "mean", "low", "high", "half_width", "seeds"]
 
@@ -25,9 +26,8 @@ def sweep(measurements: Measurements, study: Study, suite: str, metrics: list[st
     rows = rows.assign(x=rows[suite].astype(float))
     if len(rows) and suite in ("eps", "fraction") and not (rows["x"] == 0).any():
         clean = scores[(scores["suite"] == "main") & (scores["attack"] == "clean")]
-        swept = set(zip(*(rows[key] for key in (*CELL, "seed")), strict=True))
-        keep = [key in swept for key in zip(*(clean[k] for k in (*CELL, "seed")), strict=True)]
-        rows = pd.concat([rows, clean[keep].assign(x=0.0)])
+        swept = rows[[*CELL, "seed", "metric"]].drop_duplicates()
+        rows = pd.concat([rows, clean.merge(swept).assign(x=0.0)])
     rows = rows[rows["method"].isin(choose(study, rows, methods))]
     return summarise(rows, [*CELL, "metric", "x"]).assign(sweep=suite)[COLUMNS]
 
@@ -68,24 +68,20 @@ def lines(
     per_row = 6
     room = style.legend_room(len(order), per_row)
     figure, axes = style.grid(len(found), len(columns), height=1.75, legend=room, sharey="row")
-    for index, (row, block) in enumerate(zip(axes, found, strict=True)):
+    labels = [tuple(_label(measurements, block, suite) for suite, _ in columns) for block in found]
+    for row, block, own, below in zip(axes, found, labels, [*labels[1:], None], strict=True):
         here = where(frame, block)
-        for axis, (suite, metric) in zip(row, columns, strict=True):
+        for axis, (suite, metric), label in zip(row, columns, own, strict=True):
             rows = where(here, sweep=suite, metric=metric)
             if suite == "fraction":
                 rows = rows.assign(x=rows["x"] * 100)
             _lines(axis, rows, style.lines(study, order))
-            _axes(
-                axis,
-                suite,
-                study.metric_label(metric),
-                sorted(rows["x"].unique()),
-                labelled=index == len(found) - 1,
-            )
-        top = 1.06 * max(here["high"].max(), here["mean"].max())
+            _axes(axis, suite, study.metric_label(metric), sorted(rows["x"].unique()))
+            axis.set_xlabel("" if own == below else label)
+        top = 1.06 * here[["high", "mean"]].max().max()  # one seed has no interval
         row[0].set_ylim(0, top if here["mean"].max() > 1 else min(1.05, top))
         style.block_title(row[0], study, block)
-    handles = [style.handle(study, method) for method in order]
+    handles = [style.handle(style.look(study, method)) for method in order]
     style.legend(figure, handles, [study.label(method) for method in order], min(per_row, len(order)))
     note = f"mean and 95% interval over {seeds_note(frame)}"
     return style.finish(figure, scale=measurements.scale, note=note), frame
@@ -103,7 +99,11 @@ def _lines(axis, rows, looks: dict) -> None:
     )  # fmt: skip
 
 
-def _axes(axis, suite: str, metric: str, ticks: list[float], *, labelled: bool) -> None:
+def _label(measurements: Measurements, block: tuple[str, str, str], suite: str) -> str:
+    return budget_axis(norm(measurements, block, suite)) if suite == "eps" else AXES[suite]
+
+
+def _axes(axis, suite: str, metric: str, ticks: list[float]) -> None:
     axis.set_ylabel(metric, visible=True)  # seaborn hides it where the scale is shared
     if suite == "steps" and ticks:
         axis.set_xscale("log")
@@ -112,4 +112,3 @@ def _axes(axis, suite: str, metric: str, ticks: list[float], *, labelled: bool) 
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     if suite == "epoch":
         axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set_xlabel(AXES[suite] if labelled else "")

@@ -77,7 +77,7 @@ def maverick_picks(
         axis.set(xlabel="quarter of the rounds", ylabel=f"picks of a Maverick per {per} rounds")
         axis.set_ylim(bottom=0)
         axis.set_title(study.block_label(*block), loc="left", fontsize=6.5)
-    handles = [style.handle(study, method) for method in order]
+    handles = [style.handle(style.look(study, method)) for method in order]
     labels = [study.label(method) for method in order]
     if theory:
         handles.append(Line2D([], [], color="#444444", marker="x", linestyle="", markersize=6))

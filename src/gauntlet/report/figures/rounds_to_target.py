@@ -48,10 +48,7 @@ def rounds_to_target(
             axis.plot(
                 seeds, [y] * len(seeds), "o", color=look.color, alpha=0.3, markersize=3, markeredgewidth=0
             )
-            error = None if mean["half_width"] != mean["half_width"] else mean["half_width"]
-            axis.errorbar(
-                mean["mean"], y, xerr=error, color=look.color, marker=look.marker, elinewidth=0.9, capsize=1.8
-            )
+            style.point(axis, look, mean["mean"], y, xerr=mean["half_width"])
         axis.set_title(study.block_label(*block), loc="left", fontsize=6.5)
         axis.set_xlabel(study.metric_label(metric))
         axis.tick_params(labelbottom=True)

@@ -38,6 +38,7 @@ class Table:
         blocks: block label -> rows.
         digits: decimals per column.
         caption, note: what it shows, and what the numbers are.
+        notes: block label -> what holds for its numbers alone, such as the attacks' budgets.
     """
 
     heads: tuple[str, ...]
@@ -46,6 +47,7 @@ class Table:
     digits: tuple[int, ...]
     caption: str = ""
     note: str = ""
+    notes: dict[str, str] = field(default_factory=dict)
     scale: str = field(default="")
 
     def groups(self) -> list[tuple[str, int]]:

@@ -17,8 +17,13 @@ def main(
     metrics: list[str] = ("recall@1", "nmi", "f1"),
     methods: list[str] | None = None,
     attacks: list[str] | None = None,
+    average: bool = False,
 ) -> Table:
-    """Rows = methods, columns = {clean, each attack, worst} x metrics and passes per training image."""
+    """Rows = methods, columns = {clean, each attack, worst} x metrics and passes per training image.
+
+    Args:
+        average: also the mean over datasets.
+    """
     return score_table(
         measurements,
         study,
@@ -26,4 +31,5 @@ def main(
         methods=methods,
         attacks=attacks,
         views=["ensemble"],
+        average=average,
     )

@@ -16,21 +16,27 @@ def metrics(
     study: Study,
     *,
     metrics: dict[str, int],
+    suite: str = "main",
+    attack: str | None = None,
     methods: list[str] | None = None,
     settings: list[str] | None = None,
     paper: dict[str, dict[str, list[float]]] | None = None,
     paper_columns: list[str] = (),
 ) -> Table:
-    """Rows = methods, columns = metrics of the clean main suite, a block per dataset, setting, architecture.
+    """Rows = methods, columns = metrics of the main suite, a block per dataset, setting, architecture.
 
     Args:
         metrics: metric -> decimals.
+        suite: another suite, or ``cost`` for what the jobs measured of their own cost.
+        attack: under which the metrics are; where only one has them it may be absent.
         paper: dataset -> method -> the paper's numbers, one per entry of ``paper_columns``; shown in blocks
             of that dataset. They are the paper's own, whatever our scale.
         paper_columns: what those numbers are.
     """
-    scores = measurements.scores
-    rows = scores[(scores["suite"] == "main") & scores["metric"].isin(list(metrics))]
+    scores = measurements.numbers
+    rows = scores[(scores["suite"] == suite) & scores["metric"].isin(list(metrics))]
+    if attack is not None:
+        rows = rows[rows["attack"] == attack]
     if settings is not None:
         rows = rows[rows["setting"].isin(settings)]
     summary = summarise(rows, [*CELL, "metric"])

@@ -24,6 +24,8 @@ LATEX = {
     "\N{MULTIPLICATION SIGN}": "$\\times$",
     "\N{EN DASH}": "--",
     "\N{MINUS SIGN}": "$-$",
+    "\N{INFINITY}": "$_\\infty$",
+    "\N{GREEK SMALL LETTER EPSILON}": "$\\varepsilon$",
 }
 
 EMPTY = "\N{EN DASH}"
@@ -57,8 +59,10 @@ def markdown(table: Table) -> str:
     titles = [*table.heads, *(f"{group} {name}".strip() for group, name in table.columns)]
     parts = [table.caption, f"*{_footer(table)}*"] if table.caption else [f"*{_footer(table)}*"]
     for block, rows in table.blocks.items():
-        lines = [f"**{block}**", "", _line(titles)]
-        lines.append(_line(["---"] * len(table.heads) + ["---:"] * len(table.columns)))
+        lines = [f"**{block}**", ""]
+        if note := table.notes.get(block):
+            lines += [note, ""]
+        lines += [_line(titles), _line(["---"] * len(table.heads) + ["---:"] * len(table.columns))]
         lines += [_line([*row.keys, *_texts(table, row.cells)]) for row in rows]
         parts.append("\n".join(lines))
     if not table.blocks:
@@ -87,6 +91,9 @@ def latex(table: Table) -> str:
     lines.append(" & ".join(names) + " \\\\")
     for block, rows in table.blocks.items():
         lines += ["\\midrule", f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{_escape(block)}}}}} \\\\"]
+        if note := table.notes.get(block):
+            box = f"\\parbox{{0.9\\linewidth}}{{\\footnotesize {_escape(note)}}}"
+            lines.append(f"\\multicolumn{{{width}}}{{l}}{{{box}}} \\\\")
         for row in rows:
             cells = _texts(table, row.cells, " $\\pm$ ", "--")
             lines.append(" & ".join([*map(_escape, row.keys), *cells]) + " \\\\")

@@ -1,0 +1,1 @@
+"""Gradient inversion: updates of a federation, captured as the server sees them, and attacks on them."""

@@ -1,0 +1,1 @@
+"""Shadow models of a federation, for the attacks on membership that compare with them."""
