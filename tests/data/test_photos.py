@@ -14,6 +14,7 @@ from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms import functional as tv
 
 from gauntlet import data
+from gauntlet.core import devices
 from gauntlet.core.errors import GauntletError
 from gauntlet.data import fetch, prepared, registry
 from gauntlet.data.crops import TRIES, CentreCrop, RandomCrop
@@ -248,8 +249,8 @@ def test_workers_start_no_threads_of_torchs(tmp_path):
     np.save(tmp_path / "train_offsets.npy", np.array([0, len(encoded)]))
     np.save(tmp_path / "train_labels.npy", np.zeros(1, np.uint8))
     photos = Photos(tmp_path, "toy", "train")
-    before = torch.get_num_threads()
-    torch.set_num_threads(8)
+    before = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    devices.setup("cpu", threads=8)
     threads = count()
     try:
         for crop in (CentreCrop(), CentreCrop(side=224), RandomCrop(flip=1), RandomCrop(224, (1, 1), (1, 1))):
@@ -259,7 +260,8 @@ def test_workers_start_no_threads_of_torchs(tmp_path):
             assert count() <= threads + 2
             loop.close()
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before[0])
+        torch.set_deterministic_debug_mode(before[1])
 
 
 def test_no_more_than_ahead_is_read(toy):

@@ -36,6 +36,8 @@ def setup(device: str = "auto", threads: int = 1):
     torch.set_num_threads(threads)
     # Not use_deterministic_algorithms: it imports torch's compiler, four seconds of every job's start-up.
     torch.set_deterministic_debug_mode("error" if device == "cpu" else "warn")
+    # What deterministic mode adds to every torch.empty; in a thread of ours it would start a team of torch's.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     return torch.device(device)
 
