@@ -14,6 +14,7 @@ from gauntlet.families.federated import world
 from gauntlet.families.inversion import evaluate, train
 from gauntlet.families.inversion.captured import Captured
 from gauntlet.families.inversion.settings import Data, Evaluate, Method, Train
+from gauntlet.metrics import lpips
 from gauntlet.models.classifiers import build
 
 GRADIENT = {"rounds": 1, "selected": 4, "batch": 5, "lr": 0.01}
@@ -127,6 +128,20 @@ def test_attacks_find_more_than_noise_and_are_compared_in_the_best_order(capture
     assert set(pictures["attack"]) == {"original", "ig", "idle", "oracle", "later"}
     costs = read_sidecar(out / "scores.parquet")["cost"]["per_seed"]
     assert costs["iteration_seconds@ig"]["0"] > 0
+
+
+def test_lpips_is_asked_for_and_its_absence_is_noticed_before_any_attack(
+    capture, folder, tmp_path, monkeypatch
+):
+    what, model = capture()
+    asked = {**attacks(ig={"inversion": "ig", "iterations": 2}), "lpips": True}
+    with pytest.raises(GauntletError, match="at least 31 pixels, not 8"):
+        evaluate.run(what, asked, [0], model, tmp_path / "small", "cpu", folder)
+    monkeypatch.setattr(lpips, "require", lambda side: None)
+    monkeypatch.setattr(lpips, "lpips", lambda one, other: (one - other).abs().flatten(1).amax(1))
+    evaluate.run(what, asked, [0], model, tmp_path / "out", "cpu", folder)
+    scores = read_parquet(tmp_path / "out" / "scores.parquet").set_index(["attack", "metric"])["value"]
+    assert 0 < scores["ig", "lpips"] <= 1
 
 
 def test_the_same_seed_gives_the_same_bytes(capture, folder, tmp_path):

@@ -38,7 +38,18 @@ EVALUATE = {
     "projection_seeds": [3],
 }
 SETTINGS = Evaluate(**EVALUATE)
-METRICS = ["recall@1", "recall@2", "recall@4", "recall@8", "map@r", "nmi", "ami", "f1", "class_distance"]
+METRICS = [
+    "recall@1",
+    "recall@2",
+    "recall@4",
+    "recall@8",
+    "r-precision",
+    "map@r",
+    "nmi",
+    "ami",
+    "f1",
+    "class_distance",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)

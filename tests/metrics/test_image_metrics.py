@@ -157,10 +157,13 @@ def test_the_weights_that_come_with_the_package_are_the_published_ones():
         assert hashlib.sha256(file.read()).hexdigest() == perceptual.FILES["alex.pth"]
 
 
-def test_without_weights_or_with_small_images_lpips_is_not_measured(files):
-    assert lpips(*batch(size=30), files) is None
+def test_without_weights_or_with_small_images_lpips_says_so(files):
+    with pytest.raises(GauntletError, match="at least 31 pixels, not 30"):
+        lpips(*batch(size=30), files)
     (files / "alex.pth").unlink()
-    assert lpips(*batch(size=64), files) is None
+    with pytest.raises(GauntletError, match="needs its weights") as caught:
+        lpips(*batch(size=64), files)
+    assert caught.value.file == files / "alex.pth"
 
 
 def test_damaged_weights_are_refused(files):

@@ -74,13 +74,15 @@ def test_equals_pytorch_metric_learning():
 
     points, labels = cloud(200, spread=0.9)
     theirs = AccuracyCalculator(
-        include=("precision_at_1", "mean_average_precision_at_r"),
+        include=("precision_at_1", "r_precision", "mean_average_precision_at_r"),
         k="max_bin_count",
         device=torch.device("cpu"),
     ).get_accuracy(torch.from_numpy(points), torch.from_numpy(labels))
     ours = retrieval.evaluate(points, points, labels, labels, exclude=np.arange(len(labels)))
     assert ours.recall[1] == pytest.approx(theirs["precision_at_1"])
+    assert ours.r_precision == pytest.approx(theirs["r_precision"], abs=1e-6)
     assert ours.map_at_r == pytest.approx(theirs["mean_average_precision_at_r"], abs=1e-6)
+    assert ours.map_at_r < ours.r_precision < ours.recall[1]
 
 
 def test_self_is_excluded_by_index_and_not_by_rank():

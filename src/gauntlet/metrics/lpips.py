@@ -20,6 +20,11 @@ FILES = {
     "alexnet-owt-7be5be79.pth": "7be5be79",
     "alex.pth": "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
 }
+#: Who publishes them.
+SOURCES = {
+    "alexnet-owt-7be5be79.pth": "torchvision's AlexNet, from download.pytorch.org/models",
+    "alex.pth": "folder lpips/weights/v0.1 of the Python package lpips",
+}
 #: Of AlexNet: index in torchvision's ``features``, stride, padding; MaxPool(3, stride 2) before the second
 #: and the third. What each gives, after ReLU, is compared.
 CONVOLUTIONS = {0: (4, 2), 3: (1, 2), 6: (1, 1), 8: (1, 1), 10: (1, 1)}
@@ -28,19 +33,33 @@ SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 SMALLEST = 31  # pixels; below, nothing is left before the third convolution
 
 
-def lpips(originals, reconstructions, folder: Path = FOLDER) -> Tensor | None:
+def lpips(originals, reconstructions, folder: Path = FOLDER) -> Tensor:
     """(n,) distances, 0 for equal images, of (n, 1 or 3, H, W) in [0, 1]; grey images are compared as RGB.
 
-    None, not measured: one of ``FILES`` is not in ``folder``, or images have less than 31 pixels.
-
     Raises:
-        GauntletError: a file is damaged, or images are no pairs.
+        GauntletError: a file is not there or damaged, or images are no pairs, or of less than 31 pixels.
     """
     one, other = pairs(originals, reconstructions)
-    if not all((folder / name).is_file() for name in FILES) or min(one.shape[2:]) < SMALLEST:
-        return None
+    require(min(one.shape[2:]), folder)
     backbone, linear = _weights(folder)
     return distance(one, other, backbone, linear)
+
+
+def require(side: int, folder: Path = FOLDER) -> None:
+    """Raises GauntletError where ``FILES`` are not in ``folder``, or ``side`` is too small."""
+    if side < SMALLEST:
+        raise GauntletError(
+            f"LPIPS needs images of at least {SMALLEST} pixels, not {side}",
+            key="evaluate.lpips",
+            remedy="leave lpips out for this dataset",
+        )
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise GauntletError(
+                "no such file: LPIPS needs its weights",
+                file=folder / name,
+                remedy=f"put it there ({SOURCES[name]}), or leave evaluate.lpips out",
+            )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Retrieval scores of embeddings: recall at K and MAP at R, by exact search (faiss).
+"""Retrieval scores of embeddings: recall at K, precision and MAP at R, by exact search (faiss).
 
 Similarity is the inner product, which ranks unit vectors as cosine and as Euclidean distance do. A
 perturbed query is searched in the clean gallery, where its own clean image is excluded *by index*:
@@ -28,12 +28,14 @@ class Retrieval:
 
     Attributes:
         found: K -> (m,) bool, whether an image of the query's class is among the K nearest.
-        precision: (m,) average precision at R, in [0, 1].
+        precision: (m,) precision at R, in [0, 1]: the share of right ones among the R nearest.
+        average_precision: (m,) average precision at R, in [0, 1].
         counted: (m,) bool, the queries that averages are over: those with another image of their class.
     """
 
     found: dict[int, np.ndarray]
     precision: np.ndarray
+    average_precision: np.ndarray
     counted: np.ndarray
 
     @property
@@ -42,8 +44,12 @@ class Retrieval:
         return {k: float(hits[self.counted].mean()) for k, hits in self.found.items()}
 
     @property
-    def map_at_r(self) -> float:
+    def r_precision(self) -> float:
         return float(self.precision[self.counted].mean())
+
+    @property
+    def map_at_r(self) -> float:
+        return float(self.average_precision[self.counted].mean())
 
     @property
     def hits(self) -> np.ndarray:
@@ -57,12 +63,13 @@ def worst(retrievals: Sequence[Retrieval]) -> Retrieval:
     return Retrieval(
         found={k: np.logical_and.reduce([each.found[k] for each in retrievals]) for k in first.found},
         precision=np.minimum.reduce([each.precision for each in retrievals]),
+        average_precision=np.minimum.reduce([each.average_precision for each in retrievals]),
         counted=first.counted,
     )
 
 
 def evaluate(queries, gallery, query_labels, gallery_labels, *, ks=(1, 2, 4, 8), exclude=None) -> Retrieval:
-    """Recall at every K of ``ks`` and MAP at R, from one search.
+    """Recall at every K of ``ks``, precision and MAP at R, from one search.
 
     Args:
         queries, gallery: (m, D) and (n, D) unit-norm embeddings.
@@ -84,13 +91,13 @@ def evaluate(queries, gallery, query_labels, gallery_labels, *, ks=(1, 2, 4, 8),
         raise GauntletError("no query has another image of its class", remedy="use more images per class")
     deepest = max(*ks, int(matches.max()))
     found = {k: np.zeros(len(queries), bool) for k in sorted({1, *ks})}
-    precision = np.zeros(len(queries))
+    precision, average_precision = np.zeros(len(queries)), np.zeros(len(queries))
     for part, ids in _search(queries, gallery, deepest, exclude):
         relevant = (gallery_labels[ids] == query_labels[part, None]) & (ids >= 0)
         for k, hits in found.items():
             hits[part] = relevant[:, :k].any(1)
-        precision[part] = _average_precision(relevant, matches[part])
-    return Retrieval(found, precision, counted)
+        precision[part], average_precision[part] = _precisions(relevant, matches[part])
+    return Retrieval(found, precision, average_precision, counted)
 
 
 def recall_at_k(queries, gallery, query_labels, gallery_labels, ks: Sequence[int], exclude=None):
@@ -120,12 +127,14 @@ def _matches(query_labels: np.ndarray, gallery_labels: np.ndarray, exclude) -> n
     return matches
 
 
-def _average_precision(relevant: np.ndarray, matches: np.ndarray) -> np.ndarray:
-    """(b,) ``1/R sum_{i<=R} P(i) [i-th is right]``, from who is right (b, k) and R (b,); 0 where R is 0."""
+def _precisions(relevant: np.ndarray, matches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(b,) precision at R and (b,) ``1/R sum_{i<=R} P(i) [i-th is right]``, from who is right (b, k) and R
+    (b,); 0 where R is 0."""
     ranks = np.arange(1, relevant.shape[1] + 1)
     relevant = relevant & (ranks <= matches[:, None])
     right = relevant.cumsum(1, dtype=np.int32) * relevant  # the i-th right one counts i, at its rank
-    return right @ (1 / ranks) / np.maximum(matches, 1)
+    least_one = np.maximum(matches, 1)
+    return relevant.sum(1) / least_one, right @ (1 / ranks) / least_one
 
 
 def _search(queries, gallery, k: int, exclude) -> Iterator[tuple[slice, np.ndarray]]:

@@ -21,6 +21,7 @@ METRICS = {
     "recall@2": "R@2",
     "recall@4": "R@4",
     "recall@8": "R@8",
+    "r-precision": "R-precision",
     "map@r": "MAP@R",
     "nmi": "NMI",
     "ami": "AMI",
@@ -33,6 +34,7 @@ METRICS = {
     "psnr": "PSNR (dB)",
     "best_psnr": "PSNR of the best image (dB)",
     "ssim": "SSIM",
+    "lpips": "LPIPS",
     "mse": "mean squared error (pixel range 1)",
     "label_accuracy": "share of classes found",
     # Of federations: what clients exchange in a round, and what an attacker learns of their images.

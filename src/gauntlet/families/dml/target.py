@@ -171,4 +171,5 @@ def _parts(n: int) -> list[slice]:
 
 
 def retrieval_scores(found: retrieval.Retrieval) -> dict[str, float]:
-    return {**{f"recall@{k}": value for k, value in found.recall.items()}, "map@r": found.map_at_r}
+    recall = {f"recall@{k}": value for k, value in found.recall.items()}
+    return {**recall, "r-precision": found.r_precision, "map@r": found.map_at_r}

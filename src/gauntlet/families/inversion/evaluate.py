@@ -30,11 +30,12 @@ from gauntlet.families.png import as_png
 from gauntlet.inversion.base import make
 from gauntlet.inversion.engine import Reconstruction, invert
 from gauntlet.metrics import images as closeness
+from gauntlet.metrics import lpips
 
 COLUMNS = {**attacks.COLUMNS, **inversion.COLUMNS}
 
-#: Functions of ``metrics.images``.
-CLOSENESS = ("psnr", "ssim", "mse")
+#: What is measured of every image.
+CLOSENESS = {"psnr": closeness.psnr, "ssim": closeness.ssim, "mse": closeness.mse}
 
 
 def run(
@@ -113,6 +114,10 @@ class Trial:
         self.net = self.world.network(identity["architecture"], seed, "init").eval()
         self.names = [name for name, _ in self.net.named_parameters()]
         self.targets = self.captured.targets[: settings.targets]
+        self.closeness = dict(CLOSENESS)
+        if settings.lpips:
+            lpips.require(min(self.shape[1:]))  # before hours of attacks
+            self.closeness["lpips"] = lpips.lpips
         self.rows: dict[str, Any] = {name: [] for name in TABLES["attack"]}
         self.costs: dict[str, float] = {}
 
@@ -137,7 +142,7 @@ class Trial:
             seconds += result.seconds
             found += [self.compare(label, target, result, at) for at, target in enumerate(targets)]
         every = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
-        for name in CLOSENESS:
+        for name in self.closeness:
             self.score(label, name, float(every[name].mean()))
         self.score(label, "best_psnr", float(np.mean([each["psnr"].max() for each in found])))
         self.score(label, "label_accuracy", float(every["right"].mean()))
@@ -192,14 +197,12 @@ class Trial:
         return labels if attack.order == "own" else labels.sort().values
 
     def compare(self, label: str, target: int, result: Reconstruction, at: int) -> dict[str, np.ndarray]:
-        """Rows of one target; returns their ``psnr``, ``ssim``, ``mse`` and ``right`` (of the classes)."""
+        """Rows of one target; returns what is measured of its images, and ``right`` of their classes."""
         rows = self.captured.rows(target)
         originals, classes = self.world.train.pixels[rows], self.world.train.labels[rows]
         match = closeness.matching(originals, result.images[at])
         found, guessed = result.images[at].cpu()[match], result.labels[at].cpu()[match]
-        measured = {
-            name: getattr(closeness, name)(originals, found).numpy() for name in ("psnr", "ssim", "mse")
-        }
+        measured = {name: score(originals, found).numpy() for name, score in self.closeness.items()}
         for image in range(len(rows)):
             self.rows["reconstructions"].append(
                 {
@@ -210,7 +213,7 @@ class Trial:
                     "label": int(classes[image]),
                     "found": int(guessed[image]),
                     "cost": float(result.cost[at].min()),
-                    **{name: float(values[image]) for name, values in measured.items()},
+                    **{name: float(measured[name][image]) for name in CLOSENESS},
                 }
             )
         if target in self.targets[: self.settings.shown]:

@@ -23,7 +23,7 @@ def score_table(
     """Rows = methods (and views), by block; columns = attack x metric and, where the study's jobs record it,
     the training budget. A block's note has the budgets of its attacks.
 
-    Order of attacks: clean, the others as named in the vocabulary, worst.
+    Order of attacks: clean, the others as named in the vocabulary, worst. Metrics that nothing has are left out.
 
     Args:
         average: add the mean over datasets, seed by seed, of the methods that all of them have.
@@ -36,6 +36,8 @@ def score_table(
     known = [attack for attack in (*ATTACKS, *study.attacks) if attack != "worst"]
     order = [*known, *sorted(found - {*known, "worst"}), "worst"]
     attacks = [attack for attack in (attacks or order) if attack in found]
+    measured = set(rows["metric"])
+    metrics = [metric for metric in metrics if metric in measured]
     wholes = measurements.blocks
     if average:
         means = over_datasets(rows)
