@@ -23,7 +23,7 @@ def score_table(
     """Rows = methods (and views), by block; columns = attack x metric and, where the study's jobs record it,
     the training budget. A block's note has the budgets of its attacks.
 
-    Order of attacks: clean, the others as named in the vocabulary, worst. Metrics that nothing has are left out.
+    Order of attacks: clean, the others as named in the vocabulary, worst. Metrics that none has are left out.
 
     Args:
         average: add the mean over datasets, seed by seed, of the methods that all of them have.
