@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from gauntlet.core.errors import GauntletError
@@ -41,6 +43,11 @@ def fit(values: np.ndarray, used: np.ndarray, variance: str) -> tuple[np.ndarray
             "shadow models that all answer alike have no variance", remedy="train them from different seeds"
         )
     return mean, np.sqrt(squares)
+
+
+def log_density(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """``log N(values; mean, deviation^2)``. Importing scipy's takes half as long as importing torch."""
+    return -(((values - mean) / deviation) ** 2) / 2 - np.log(deviation) - math.log(2 * math.pi) / 2
 
 
 def _few(problem: str) -> GauntletError:

@@ -6,11 +6,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.stats import norm
 
 from gauntlet.core.registry import register
 from gauntlet.membership.base import Evidence, Membership
-from gauntlet.membership.gaussians import fit
+from gauntlet.membership.gaussians import fit, log_density
 from gauntlet.membership.posteriors import scaled
 
 
@@ -32,6 +31,6 @@ class LiraOnline(Membership):
     def _scores(self, evidence: Evidence) -> np.ndarray:
         phi = scaled(evidence.queries, evidence.labels)
         shadows, inside = scaled(evidence.shadow_queries, evidence.labels), evidence.shadows.inside
-        known = norm.logpdf(phi, *fit(shadows, inside, self.variance))
-        unknown = norm.logpdf(phi, *fit(shadows, ~inside, self.variance))
+        known = log_density(phi, *fit(shadows, inside, self.variance))
+        unknown = log_density(phi, *fit(shadows, ~inside, self.variance))
         return (known - unknown).mean(axis=0)

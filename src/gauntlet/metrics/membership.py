@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import betaincinv
 
 from gauntlet.core.errors import GauntletError
 
@@ -165,8 +165,10 @@ def at_fpr(curve: Roc, rate: float) -> Operating | None:
 
 def interval(count: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
     """Clopper and Pearson's exact interval of a share (Biometrika 1934)."""
-    found = binomtest(int(count), int(of)).proportion_ci(confidence, method="exact")
-    return float(found.low), float(found.high)
+    tail = (1 - confidence) / 2
+    low = betaincinv(count, of - count + 1, tail) if count else 0.0
+    high = betaincinv(count + 1, of - count, 1 - tail) if count < of else 1.0
+    return float(low), float(high)
 
 
 def points(curve: Roc, grid: np.ndarray = GRID) -> tuple[np.ndarray, np.ndarray]:
