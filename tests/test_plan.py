@@ -31,7 +31,7 @@ def plan_of(**changes):
         part, _, name = key.partition("__")
         if name:
             grid[part][name] = value
-        elif part in grid or part in ("methods", "options"):
+        elif part in grid or part in ("methods", "options", "gpus"):
             grid[part] = value
         else:
             content[part] = value
@@ -66,6 +66,27 @@ def test_a_training_setting_names_other_models_and_an_attack_setting_does_not():
     assert {c.attack for c in plan_of().cells()}.isdisjoint(
         {c.attack for c in plan_of(evaluate__steps=9).cells()}
     )
+
+
+def test_gpus_name_no_other_model_and_are_for_families_that_share():
+    shared = plan_of(gpus=4)
+    assert names(shared) == names(plan_of())
+    assert {cell.gpus for cell in shared.trained().values()} == {4}
+    content = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    content["studies"]["fedemd"]["grids"][0]["gpus"] = 2
+    with pytest.raises(GauntletError, match=r"fedemd\.grids\.0\.gpus.*federated"):
+        make_plan(content, file="x.yaml")
+
+
+def test_a_training_is_shared_among_the_gpus_that_there_are(monkeypatch):
+    import torch
+
+    from gauntlet.core.devices import sharing
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert [sharing(gpu, None, planned) for planned in (1, 2, 4)] == [1, 2, 2]
+    assert (sharing(cpu, None, 4), sharing(cpu, 3, 1), sharing(gpu, 4, 1)) == (1, 3, 4)
 
 
 def test_blocks_are_seeds():

@@ -6,7 +6,7 @@ Read by the workflow while parsing, so it imports nothing heavy.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Cell:
     block: str
     identity: dict[str, Any]  #: what determines the weights
     evaluate: dict[str, Any]  #: what determines the measurements, given the weights
+    gpus: int = field(default=1, compare=False)  #: that share a training; changes nothing but rounding
 
     @property
     def seeds(self) -> list[int]:
@@ -85,7 +86,9 @@ class Cell:
         """Name -> a cell whose weights the job of ``step`` reads; trained whether or not a study lists it."""
         needed = family_settings(self.family).needs(self.identity).get(step, {})
         return {
-            name: Cell(who["family"], who["dataset"], who["architecture"], self.block, who, self.evaluate)
+            name: Cell(
+                who["family"], who["dataset"], who["architecture"], self.block, who, self.evaluate, self.gpus
+            )
             for name, who in needed.items()
         }
 

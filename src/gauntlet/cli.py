@@ -34,6 +34,10 @@ Config = Annotated[
 CellName = Annotated[str, typer.Option(help="FAMILY/DATASET/ARCHITECTURE/MODEL/seeds-BLOCK.")]
 AttackName = Annotated[str | None, typer.Option(help="attack-HASH, when studies attack a cell differently.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; one is best for small nets.")]
+Gpus = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that share the training, one GPU each; else as the grid says."),
+]
 Device = Annotated[str, typer.Option(envvar="GAUNTLET_DEVICE", help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -138,12 +142,22 @@ FAMILIES = {
 
 
 def _train(family: str):
-    def train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
-        from gauntlet.core import devices
+    def train(
+        config: Config,
+        cell: CellName,
+        device: Device = "auto",
+        threads: Threads = 1,
+        gpus: Gpus = None,
+    ) -> None:
+        from gauntlet.core import devices, processes
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell)
         where = devices.setup(device, threads)
+        if processes.joined():
+            where = processes.join(where)
+        elif (together := devices.sharing(where, gpus, found.gpus)) > 1:
+            processes.together(together, sys.argv)
         import_module(f"gauntlet.families.{family}.train").run(
             found.identity,
             found.seeds,

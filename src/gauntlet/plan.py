@@ -48,6 +48,9 @@ class Grid(Strict):
     )
     train: dict[str, Any] = {}
     evaluate: dict[str, Any] = {}
+    gpus: Annotated[int, Field(gt=0)] = Field(
+        1, description="GPUs that share each training; the results are those of one, but for rounding"
+    )
 
 
 class StudyScale(Strict):
@@ -228,6 +231,13 @@ def _grid_cells(
     _known(grid.dataset, _datasets(), "dataset", file, f"{key}.dataset")
     if grid.setting:
         _known(grid.setting, study.settings, "setting", file, f"{key}.setting")
+    if grid.gpus > 1 and not getattr(settings, "SHARED", False):
+        raise GauntletError(
+            f"trainings of family {study.family} are not shared among GPUs",
+            file=file,
+            key=f"{key}.gpus",
+            remedy="leave gpus out",
+        )
     kind = settings.NETWORK
     for position, architecture in enumerate(grid.architectures):
         _known(architecture, _names(kind), kind, file, f"{key}.architectures.{position}")
@@ -266,7 +276,7 @@ def _grid_cells(
                 "train": train,
             }
             for block in grid.seeds or scale.seeds:
-                cell = Cell(study.family, grid.dataset, architecture, block, identity, evaluate)
+                cell = Cell(study.family, grid.dataset, architecture, block, identity, evaluate, grid.gpus)
                 yield Entry(label, grid.setting, cell)
 
 

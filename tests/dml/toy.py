@@ -1,6 +1,6 @@
 """A small dataset and identity for training tests; also a script that trains, to be killed.
 
-python toy.py OUT STATE DEFENSE MEMBERS [SEED ...]
+python toy.py OUT STATE DEFENSE MEMBERS [SEED ...]     (or under torchrun)
 """
 
 import sys
@@ -49,6 +49,7 @@ def identity(defense="none", members=1, options=None, data=None, **train):
 
 if __name__ == "__main__":
     from gauntlet import data
+    from gauntlet.core import processes
     from gauntlet.core.devices import setup
     from gauntlet.families.dml import train
 
@@ -61,12 +62,14 @@ if __name__ == "__main__":
         print(f"step {self.seed} {self.progress.step}", flush=True)
 
     train.Training.update = announced
+    device = setup("cpu")
+    device = processes.join(device) if processes.joined() else device
     train.run(
         identity(defense, int(members), epochs=6),
         [int(seed) for seed in seeds],
         Path(out),
         Path(state),
-        setup("cpu"),
+        device,
         every=0,
     )
     if "torch._dynamo" in sys.modules:  # the compiler, seconds of start-up for nothing

@@ -42,6 +42,16 @@ def setup(device: str = "auto", threads: int = 1):
     return torch.device(device)
 
 
+def sharing(device, asked: int | None, planned: int) -> int:
+    """How many processes share a training: as many as were asked for, else as planned, where there are so many
+    GPUs. A training that was planned for several GPUs runs on what there is."""
+    import torch
+
+    if asked is not None:
+        return asked
+    return min(planned, torch.cuda.device_count()) if device.type == "cuda" else 1
+
+
 def describe(device) -> str:
     """The device in words, for provenance: the GPU's name, or the CPU's."""
     import platform

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gauntlet.core import processes
 from gauntlet.core.files import atomic, digest_json
 
 
@@ -30,7 +31,8 @@ class Resume:
         resume.clear()                              # once the outputs are safe
 
     On SIGTERM, SIGINT or SIGUSR1 (what schedulers send before they kill) the loop ends at its next
-    ``checkpoint`` with the state saved and exit code 128 + signal.
+    ``checkpoint`` with the state saved and exit code 128 + signal. Of several processes that train together
+    all go on from the state, and the leader alone saves it and minds the signal: where it ends, all end.
 
     Args:
         path: the state file; None keeps nothing.
@@ -88,6 +90,8 @@ class Resume:
 
         ``state`` is a function that returns tensors, numbers, strings, lists and dicts only.
         """
+        if not processes.leader():
+            return
         if self._signal is not None:
             self.save(state())
             sys.exit(128 + self._signal)
@@ -96,7 +100,7 @@ class Resume:
 
     def save(self, state: dict[str, Any]) -> None:
         """Write the state now, whole or not at all."""
-        if self.path is not None:
+        if self.path is not None and processes.leader():
             import torch
 
             buffer = io.BytesIO()

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from gauntlet.core import processes
 from gauntlet.core.config import Strict
 from gauntlet.core.devices import describe
 from gauntlet.core.errors import GauntletError
@@ -78,6 +79,8 @@ def train_block(
         with Resume(path, key, every) as resume:
             done[seed] = fit(seed, resume)
         resumes.append(resume)
+    if not processes.leader():
+        return
     out = Path(out)
     model = out / "model.safetensors"
     weights.save(model, {seed: trained.weights for seed, trained in done.items()})

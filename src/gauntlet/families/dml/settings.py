@@ -12,6 +12,9 @@ from gauntlet.data.registry import entry as dataset_entry
 #: Step -> the tables (``core.tables``) that its job writes.
 TABLES = {"train": ("training", "spread"), "attack": ("scores", "examples", "projections", "sanity")}
 
+#: Several processes may share a training (``models.shared``).
+SHARED = True
+
 #: The registered kind of this family's networks.
 NETWORK = "model"
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gauntlet import data
+from gauntlet.core import processes
 from gauntlet.core.config import parse
 from gauntlet.core.digest import code_digest
 from gauntlet.core.errors import GauntletError
@@ -32,6 +33,7 @@ from gauntlet.losses.base import Loss
 from gauntlet.models import build, weights
 from gauntlet.models.frozen import backbone_parameters, freeze_batchnorm
 from gauntlet.models.optimizers import Adam, CoupledAdam, Optimizer
+from gauntlet.models.shared import share
 
 #: What determines a trained cell, apart from its seeds.
 Identity = block.Identity[Data, Method, Train]
@@ -54,7 +56,8 @@ def run(
         out: folder of the outputs.
         state: folder of the resume states, one file per seed; None keeps none. Finished seeds stay
             there until the outputs are written, so that a killed block goes on where it was.
-        device: where to train.
+        device: where to train. Of several processes that train together, each has its own
+            (``core.processes``).
         data_folder: the prepared dataset's own folder; the registry's when None.
         every: seconds between saved states; None reads GAUNTLET_STATE_SECONDS, else 20.
 
@@ -151,7 +154,7 @@ class Training:
             freeze_batchnorm(net.features)
         return Member(
             index=index,
-            net=net.to(self.device).train(),
+            net=share(net.to(self.device)).train(),
             proxies=torch.nn.Parameter(proxies.to(self.device)),
             generator=torch_generator(self.seed, "attack", index),
         )
@@ -246,10 +249,12 @@ class Training:
             row = {"seed": self.seed, "epoch": epoch, "member": member.index, "distance": self.spread(member)}
             self.rows["spread"].append(row)
         shown = " ".join("-" if mean is None else f"{mean:.3f}" for mean in means)
-        print(
-            f"seed {self.seed} epoch {epoch + 1}/{self.what.train.epochs} loss {shown} {self.seconds:.1f} s",
-            file=sys.stderr,
-        )
+        if processes.leader():
+            print(
+                f"seed {self.seed} epoch {epoch + 1}/{self.what.train.epochs} loss {shown} "
+                f"{self.seconds:.1f} s",
+                file=sys.stderr,
+            )
         self.progress = self._start_epoch(self.progress.step)
 
     @torch.no_grad()

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gauntlet.core import processes
 from gauntlet.core.registry import register
 from gauntlet.data.crops import CentreCrop, RandomCrop
-from gauntlet.data.photos import Photos
+from gauntlet.data.photos import Photos, cores
 from gauntlet.data.prefetch import batches
 from gauntlet.families.dml.images.base import Cut, Images
 
@@ -63,12 +64,24 @@ class Squares(Images):
         return (total / len(self)).float().to(device)
 
     def epoch(self, groups, device, *, seed, epoch):
-        wanted = (self.index[rows.numpy()] for rows in groups)
+        wanted = (self.index[rows[processes.share(len(rows))].numpy()] for rows in groups)
         crop = RandomCrop(self.size, scale=self.cut.scale)
         found = batches(
-            self.photos, wanted, crop, seed=seed, epoch=epoch, pin=torch.device(device).type == "cuda"
+            self.photos,
+            wanted,
+            crop,
+            seed=seed,
+            epoch=epoch,
+            workers=max(1, cores() // processes.count()),
+            pin=torch.device(device).type == "cuda",
         )
-        return (_unit(part, device) for part in found)
+        if processes.count() == 1:
+            return (_unit(part, device) for part in found)
+        # Each process decodes its share.
+        return (
+            _unit(processes.gather(part.to(device, non_blocking=True), len(rows)), device)
+            for part, rows in zip(found, groups, strict=True)
+        )
 
 
 @register("form", "photos")
