@@ -149,10 +149,15 @@ def _train(family: str):
         threads: Threads = 1,
         gpus: Gpus = None,
     ) -> None:
+        from gauntlet.cell import family_settings
         from gauntlet.core import devices, processes
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell)
+        if (gpus or 1) > 1 and not getattr(family_settings(family), "SHARED", False):
+            raise GauntletError(
+                f"trainings of family {family} are not shared", key="--gpus", remedy="leave it out"
+            )
         where = devices.setup(device, threads)
         if processes.joined():
             where = processes.join(where)

@@ -4,7 +4,6 @@ import copy
 import sys
 
 import torch
-from torch import nn
 
 from gauntlet.core import processes
 from gauntlet.models import build

@@ -43,8 +43,8 @@ def setup(device: str = "auto", threads: int = 1):
 
 
 def sharing(device, asked: int | None, planned: int) -> int:
-    """How many processes share a training: as many as were asked for, else as planned, where there are so many
-    GPUs. A training that was planned for several GPUs runs on what there is."""
+    """How many processes share a training: as many as were asked for, else as planned and as there are GPUs.
+    What was planned for several GPUs runs on those that there are."""
     import torch
 
     if asked is not None:
