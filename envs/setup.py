@@ -82,7 +82,9 @@ def build(venv, names, torch_index, description):
     blocks, torch = requirements_for(names, torch_index)
     merged = venv / "requirements.txt"
     requirements.write(merged, blocks)
-    python = ["--python", str(venv / "bin" / "python")]
+    # Compiled once and for all: where Python may not write what it compiled (PYTHONDONTWRITEBYTECODE, a shared
+    # environment), every job would compile torch anew, which more than doubles its start-up.
+    python = ["--compile-bytecode", "--python", str(venv / "bin" / "python")]
     locked = ["--no-deps", "--require-hashes", "--build-constraints", str(merged)]
     run([uv, "pip", "install", *python, *locked, "-r", str(merged)], environ, "installing the packages")
     if torch:

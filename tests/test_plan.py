@@ -288,7 +288,7 @@ def test_an_unknown_cell_names_the_closest():
 def test_planning_imports_nothing_heavy():
     code = (
         "import sys; from gauntlet.plan import load_plan; load_plan('config/desk.yaml');"
-        "heavy = {'torch', 'pandas', 'matplotlib', 'mlflow', 'faiss', 'sklearn'};"
+        "heavy = {'torch', 'pandas', 'matplotlib', 'mlflow', 'faiss', 'scipy', 'sklearn'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -17,13 +17,16 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+#: libyaml's where it is there, ten times as fast: every job reads the configuration.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 M = TypeVar("M", bound=BaseModel)
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises GauntletError naming the file, and the line where it can."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=LOADER)
     except FileNotFoundError as error:
         raise GauntletError("no such file", file=path, remedy="check the path") from error
     except yaml.YAMLError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import grey_dilation
 
 from gauntlet.core.errors import GauntletError, did_you_mean
 
@@ -85,6 +84,8 @@ def _inverted(images, peak, generator):
 
 def _thickened(images, peak, generator):
     """The brightest of the 3x3 pixels around each: for bright strokes on a dark ground."""
+    from scipy.ndimage import grey_dilation  # late: plans read the names above, in every job
+
     return grey_dilation(images, size=(1, 1, 3, 3))
 
 
