@@ -25,8 +25,8 @@ class Job:
         name: the folder of its outputs.
         label: the method, as in the folder's name: jobs of one label have one rate.
         seeds: how many, one after the other.
-        operations: of one seed, in multiplications and additions; 0 where nothing passes a network; None where
-            the family does not say.
+        operations: of one seed, in multiplications and additions; 0 where nothing passes a network; None
+            where the family does not say.
         waits: names of jobs that come before it.
         done: its outputs are there.
     """
@@ -40,6 +40,11 @@ class Job:
     operations: float | None
     waits: tuple[str, ...] = ()
     done: bool = False
+
+    @property
+    def rule(self) -> str:
+        """Its rule of the workflow."""
+        return f"{self.family}_{self.step}"
 
 
 def of_cells(cells: Iterable[Cell]) -> dict[str, Job]:

@@ -1,4 +1,4 @@
-"""Seconds per operation, from the jobs that manifests of gathered measurements tell of. Nothing is typed in."""
+"""Seconds per operation, from the jobs that manifests of gathered measurements tell of."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from gauntlet.core.files import read_json
 from gauntlet.costs.jobs import Job, of_cells
 from gauntlet.plan import load_plan
 
+#: Where manifests are: those that git carries, and those of this machine's runs.
+ROOTS = (Path("published"), Path("results/studies"))
 #: So many jobs of a label have a spread of their own; the spread of fewer is that of the whole family.
 ENOUGH = 10
 #: Seconds of a job's imports, measured; a sidecar's seconds begin after them.
@@ -29,9 +31,8 @@ class Interval(NamedTuple):
     def times(self, factor: float) -> Interval:
         return Interval(*(factor * value for value in self))
 
-    def plus(self, other: Interval | float) -> Interval:
-        others = other if isinstance(other, Interval) else [other] * 3
-        return Interval(*(a + b for a, b in zip(self, others, strict=True)))
+    def plus(self, seconds: float) -> Interval:
+        return Interval(*(value + seconds for value in self))
 
 
 NOTHING = Interval(0.0, 0.0, 0.0)
@@ -53,7 +54,9 @@ class Measured:
         return self.seconds / (self.job.seeds * (self.job.operations or 1))
 
 
-def measured(roots: Iterable[Path] = (Path("published"), Path("results/studies"))) -> tuple[list[Measured], int]:
+def measured(
+    roots: Iterable[Path] = (Path("published"), Path("results/studies")),
+) -> tuple[list[Measured], int]:
     """The jobs of all manifests under ``roots`` (``<study>/<scale>/manifest.json``) whose settings are those of
     today's configuration, each once, and how many others there are."""
     found: dict[tuple[str, str], Measured] = {}
@@ -75,7 +78,7 @@ def measured(roots: Iterable[Path] = (Path("published"), Path("results/studies")
 
 
 def ran(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The jobs that a manifest tells of: those of its cells, then the trainings that these needed, each once."""
+    """The jobs that a manifest tells of, each once: its cells', and the trainings that these needed."""
     own = [cell[step] for cell in manifest["cells"] for step in ("train", "attack") if step in cell]
     needed = [entry for cell in manifest["cells"] for entry in cell.get("needed", {}).values()]
     timed = [entry for entry in [*own, *needed] if "seconds" in entry and "device" in entry]
@@ -89,13 +92,22 @@ class Rates:
         found: the measured jobs.
         device: a part of the device's name; that with the most jobs when None.
         startup: step -> seconds before a job's own clock begins.
+        faster: rule (``dml_train``) -> how many times faster its jobs are elsewhere: somebody's assumption.
     """
 
-    def __init__(self, found: Iterable[Measured], device: str | None = None, startup: Mapping[str, float] = {}):
+    def __init__(
+        self,
+        found: Iterable[Measured],
+        device: str | None = None,
+        startup: Mapping[str, float] | None = None,
+        faster: Mapping[str, float] | None = None,
+    ):
+        found = list(found)
         counts = Counter(one.device for one in found)
         names = [name for name, _ in counts.most_common() if device is None or device.lower() in name.lower()]
         self.device = names[0] if names else None
-        self.startup = dict(startup)
+        self.count = counts[self.device] if names else 0
+        self.startup, self.faster = dict(startup or {}), dict(faster or {})
         self.by_label: dict[tuple, list[float]] = {}
         self.by_family: dict[tuple, list[float]] = {}
         self.architectures: set[tuple] = set()
@@ -109,8 +121,8 @@ class Rates:
     def seconds(self, job: Job) -> Interval | None:
         """How long a job takes, start-up included; None where no job of its family and step was measured.
 
-        The middle is the median of the jobs of its label, or of the family where it has none. The spread is that
-        of its own label, or, where fewer than ``ENOUGH`` of its jobs were measured, of the family's.
+        The middle is the median of the jobs of its label, or of the family where it has none. The spread is
+        that of its own label, or, where fewer than ``ENOUGH`` of its jobs were measured, of the family's.
         """
         key = (job.family, job.step, job.operations == 0)
         if job.operations is None or key not in self.by_family:
@@ -118,8 +130,9 @@ class Rates:
         every = self.by_family[key]
         own = self.by_label.get((*key, job.label), every)
         middle, (low, high) = median(own), spread(own if len(own) >= ENOUGH else every)
+        work = job.seeds * (job.operations or 1) / self.faster.get(job.rule, 1.0)
         ratio = Interval(low * middle, middle, high * middle)
-        return ratio.times(job.seeds * (job.operations or 1)).plus(self.startup.get(job.step, 0.0))
+        return ratio.times(work).plus(self.startup.get(job.step, 0.0))
 
     def is_far(self, job: Job) -> bool:
         """Whether no job on this network was measured, so that only its operations tell."""

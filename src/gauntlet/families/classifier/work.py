@@ -5,6 +5,8 @@ A forward pass alone counts a half.
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any
 
 from gauntlet.core.registry import create
@@ -41,7 +43,7 @@ def defense_passes(method: Method) -> float:
 
 def attack_passes(entry: Evaluation, steps: int | None = None) -> float:
     """Passes per image of one attack; those that stop early are counted whole."""
-    attack = create("classifier_attack", entry.classifier_attack, entry.options, key="options")
+    attack = _attack(entry.classifier_attack, json.dumps(entry.options))
     if not hasattr(attack, "steps"):
         return 0.5 * attack.queries if hasattr(attack, "queries") else 1
     steps = attack.steps if steps is None else steps
@@ -64,3 +66,8 @@ def _attacked(dataset: str, settings: Evaluate) -> float:
 
 def _least(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
+
+
+@cache
+def _attack(name: str, options: str):
+    return create("classifier_attack", name, json.loads(options), key="options")

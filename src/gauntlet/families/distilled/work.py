@@ -1,4 +1,4 @@
-"""How much work a ``distilled`` job is: images that pass forward and backward through one network, per seed."""
+"""How much work a ``distilled`` job is: images that pass forward and backward through a network, per seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def train(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def weights(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
-    """(kind, architecture) -> networks of which a seed keeps the weights; every client's where none shares."""
+    """(kind, architecture) -> networks of which a seed keeps the weights; every client's if none shares."""
     given = identity["method"]
     shares = create("distillation", given["distillation"], given["options"]).shares
     return {("classifier", identity["architecture"]): 1 if shares else identity["data"]["clients"]}

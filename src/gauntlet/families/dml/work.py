@@ -5,6 +5,8 @@ A forward pass alone counts a half, as in the ``passes`` that training and attac
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any
 
 from gauntlet.data.sizes import taken
@@ -29,8 +31,8 @@ PASSES = {
 
 
 def train(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
-    """(kind, architecture) -> passes of one seed's training: epochs x images x passes of the defense, all members
-    together."""
+    """(kind, architecture) -> passes of one seed's training: epochs x images x passes of the defense, all
+    members together."""
     data, recipe = Data(**identity["data"]), Train(**identity["train"])
     images = taken(identity["dataset"], "train", data.train_per_class, data.train_classes)
     passes = defense_passes(Method(**identity["method"]), recipe.steps)
@@ -38,8 +40,8 @@ def train(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def attack(identity: dict[str, Any], evaluate: dict[str, Any]) -> dict[tuple[str, str], float]:
-    """(kind, architecture) -> passes of one seed's attacks: the headline, the sweeps and the sanity suite, through
-    all members."""
+    """(kind, architecture) -> passes of one seed's attacks: the headline, the sweeps and the sanity suite,
+    through all members."""
     data, settings = Data(**identity["data"]), Evaluate(**evaluate)
     images = taken(
         identity["dataset"], "test", settings.test_per_class, _test_classes(identity["dataset"], data)
@@ -69,7 +71,7 @@ def _ensemble_passes(
     clean_weight: float = 0.0,
     split_unit: str = "sample",
 ) -> float:
-    """EAT: every image is learned by as many members as may use it, and attacked by whom self-transfer says."""
+    """EAT: an image is learned by as many members as may use it, and attacked by whom self-transfer says."""
     taking = max(members - 1, 1) if parts_per_member is None else parts_per_member
     attacked = {"ensemble": members, "all": members, "own": taking, "peer": taking * (members - 1)}
     learned = taking * ((members if self_transfer == "all" else 1) + (1 if clean_weight else 0))
@@ -78,15 +80,13 @@ def _ensemble_passes(
 
 def attack_passes(settings: Evaluate, members: int, images: float) -> float:
     """Passes of one seed's attacks on so many test images."""
-    from gauntlet.attacks.searches.base import make
-    from gauntlet.core.registry import resolve
 
     def passes(label: str, steps: int | None = None) -> float:
         attack = settings.attack(label)
-        search = make(attack.search, attack.norm, attack.options)
+        search = _search(attack.search, attack.norm, json.dumps(attack.options))
         return search.passes(attack.steps if steps is None else steps, attack.restarts)
 
-    joint = {label: resolve("attack", settings.attack(label).objective).joint for label in settings.attacks}
+    joint = {label: _joint(settings.attack(label).objective) for label in settings.attacks}
     swept = settings.attack(settings.sweep_attack)
     lengths = [swept.steps for eps in settings.eps_sweep if eps != swept.eps]
     lengths += [steps for steps in settings.steps_sweep if steps != swept.steps]
@@ -111,3 +111,18 @@ def _test_classes(dataset: str, data: Data) -> int | None:
     from gauntlet.data.registry import entry
 
     return None if data.train_classes is None else entry(dataset).class_count - data.train_classes
+
+
+@cache
+def _search(name: str, norm: str, options: str):
+    from gauntlet.attacks.searches.base import make
+
+    return make(name, norm, json.loads(options))
+
+
+@cache
+def _joint(objective: str) -> bool:
+    """Whether the attack perturbs its whole set together."""
+    from gauntlet.core.registry import resolve
+
+    return resolve("attack", objective).joint

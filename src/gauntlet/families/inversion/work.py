@@ -1,4 +1,4 @@
-"""How much work an ``inversion`` job is: images that pass forward and backward through one network, per seed."""
+"""How much work an ``inversion`` job is: images that pass both ways through a network, per seed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def train(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def attack(identity: dict[str, Any], evaluate: dict[str, Any]) -> dict[tuple[str, str], float]:
-    """(kind, architecture) -> passes of one seed: targets x restarts x iterations x observed rounds x images of a
-    target; that a simulation passes them once per local epoch is not counted."""
+    """(kind, architecture) -> passes of one seed: targets x restarts x iterations x observed rounds x its images;
+    that a simulation passes them once per local epoch is not counted."""
     data, settings = Data(**identity["data"]), Evaluate(**evaluate)
     targets = min(data.clients, settings.targets or data.clients)
     images = federated.owned(identity["dataset"], data) / data.clients

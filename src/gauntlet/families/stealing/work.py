@@ -22,7 +22,7 @@ def train(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def attack(identity: dict[str, Any], evaluate: dict[str, Any]) -> dict[tuple[str, str], float]:
-    """(kind, architecture) -> passes of one seed: attacks are made on the substitute, and tried on the target."""
+    """(kind, architecture) -> passes of one seed: of attacks on the substitute, tried on the target."""
     data, settings = Data(**identity["data"]), Evaluate(**evaluate)
     substitute, target = _networks(identity)
     test = taken(identity["dataset"], "test", data.test_per_class)
