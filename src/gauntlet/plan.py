@@ -101,8 +101,8 @@ class StudyPlan:
         """The cells whose measurements exist, and those without, as rows for the report.
 
         A row has ``steps``, step -> the folder of its job's outputs, ``tables``, table -> file, ``needed``,
-        name -> weights of other cells than the study's that its jobs read, and ``log``, that of the first step
-        whose tables are not there.
+        name -> weights of other cells than the study's that its jobs read, and ``log``, that of the first
+        step whose tables are not there.
         """
         present, missing = [], []
         own = {entry.cell.name for entry in self.cells}

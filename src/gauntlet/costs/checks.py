@@ -18,7 +18,7 @@ SUPPLIED = ("dvc", "folder")
 
 
 class Check(NamedTuple):
-    """``state`` is ``ok``, ``note`` (the run goes on) or ``fault`` (it cannot work); ``remedy`` may be empty."""
+    """``state`` is ``ok``, ``note`` (the run goes on) or ``fault`` (it cannot work)."""
 
     state: str
     text: str
@@ -110,6 +110,7 @@ def slurm(profile: Profile, rules: Iterable[str], longest: dict[str, float]) -> 
     if (limits := partitions()) is None:
         return [*found, Check("note", "partitions are not checked: no sinfo on this machine")]
     wanted: dict[str | None, list[str]] = {}
+    last = profile.attempts
     for rule in rules:
         wanted.setdefault(profile.resource(rule, "slurm_partition"), []).append(rule)
     for name, users in wanted.items():
@@ -125,10 +126,8 @@ def slurm(profile: Profile, rules: Iterable[str], longest: dict[str, float]) -> 
                 text = f"{rule} asks for {minutes:g} minutes, and partition {name} gives at most {limit:g}"
                 remedy = f"lower its runtime in {profile.file}, or name another partition"
                 found.append(Check("fault", text, remedy))
-            elif (
-                minutes is not None and limit is not None and profile.minutes(rule, profile.attempts) > limit
-            ):
-                text = f"{rule}: attempt {profile.attempts} asks for more than partition {name}'s {limit:g} minutes"
+            elif minutes is not None and limit is not None and profile.minutes(rule, last) > limit:
+                text = f"{rule}: attempt {last} asks for more than the {limit:g} minutes of partition {name}"
                 found.append(Check("note", text, f"lower retries or the runtime in {profile.file}"))
     return found or [Check("ok", f"partitions: {', '.join(sorted(filter(None, wanted)))}")]
 
@@ -148,7 +147,7 @@ def partitions() -> dict[str, float | None] | None:
 
 
 def _minutes(limit: str) -> float | None:
-    """Slurm's ``days-hours:minutes:seconds``, ``hours:minutes:seconds`` or ``minutes:seconds``, in minutes."""
+    """Minutes of Slurm's ``days-hours:minutes:seconds``, whose first parts may be absent."""
     match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit)
     if not match:
         return None  # infinite, or not set

@@ -60,8 +60,8 @@ def assumptions(total: Forecast, rates: Rates, strangers: int, slots: int) -> li
         lines = ["No job was measured on such a device: there is nothing to scale from."]
     else:
         lines = [
-            f"Scaled from {rates.count} measured jobs on {rates.device}, one core each: seconds per operation of"
-            " the same method, or of its family. In brackets the 10th to the 90th percentile of these jobs.",
+            f"Scaled from {rates.count} measured jobs on {rates.device}, one core each: seconds per operation"
+            " of the same method, or of its family. In brackets the 10th to the 90th percentile of these jobs.",
             f"Wall time: {slots} jobs at once, none of them slowed by the others, no queue.",
         ]
     starts = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in rates.startup.items())

@@ -54,11 +54,9 @@ class Measured:
         return self.seconds / (self.job.seeds * (self.job.operations or 1))
 
 
-def measured(
-    roots: Iterable[Path] = (Path("published"), Path("results/studies")),
-) -> tuple[list[Measured], int]:
-    """The jobs of all manifests under ``roots`` (``<study>/<scale>/manifest.json``) whose settings are those of
-    today's configuration, each once, and how many others there are."""
+def measured(roots: Iterable[Path] = ROOTS) -> tuple[list[Measured], int]:
+    """The jobs of all manifests under ``roots`` (``<study>/<scale>/manifest.json``) whose settings are those
+    of today's configuration, each run once, and how many others there are."""
     found: dict[tuple[str, str], Measured] = {}
     known: dict[str, dict[str, Job]] = {}
     strangers = 0

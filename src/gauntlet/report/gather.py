@@ -34,8 +34,8 @@ def gather(
 
     Args:
         cells: one dict per cell and block of seeds: dataset, setting, architecture, method (the study's key),
-            block (``"0-4"``), steps (step -> folder of its job), tables (table -> file), and ``needed``, name ->
-            the weights that its jobs read of cells which are no cells of the study, if there are any.
+            block (``"0-4"``), steps (step -> folder of its job), tables (table -> file), and ``needed``,
+            name -> weights that its jobs read, of cells that are none of the study's (may be absent).
         out: folder to write; it appears whole, and replaces an earlier one.
         missing: cells without result: dataset, setting, architecture, method, block, log (path).
         tables: which tables to write; ``scores`` is among them.

@@ -14,8 +14,8 @@ def train(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def attack(identity: dict[str, Any], evaluate: dict[str, Any]) -> dict[tuple[str, str], float]:
-    """(kind, architecture) -> passes of one seed: targets x restarts x iterations x observed rounds x its images;
-    that a simulation passes them once per local epoch is not counted."""
+    """(kind, architecture) -> passes of one seed: targets x restarts x iterations x observed rounds x its
+    images; that a simulation passes them once per local epoch is not counted."""
     data, settings = Data(**identity["data"]), Evaluate(**evaluate)
     targets = min(data.clients, settings.targets or data.clients)
     images = federated.owned(identity["dataset"], data) / data.clients
