@@ -303,11 +303,13 @@ def track(
 @app.command()
 def report(config: Config) -> None:
     """Write paper_figures/index.html from figures, tables, claims and provenance."""
+    from gauntlet.costs import against, rates
     from gauntlet.plan import load_plan
     from gauntlet.report import html
 
     plan = load_plan(config)
     out = Path("paper_figures")
+    found, _ = rates.measured()
     html.build(
         [
             html.Source(
@@ -315,6 +317,7 @@ def report(config: Config) -> None:
                 plan.root(name),
                 out / name,
                 part.references(),
+                [row._asdict() for row in against.compare(found, plan.root(name))],
             )
             for name, part in plan.studies.items()
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from gauntlet.costs import checks, forecast, printed, profile, rates
+from gauntlet.costs import against, checks, forecast, printed, profile, rates
 from gauntlet.costs.jobs import of_cells
 from gauntlet.plan import Plan
 
@@ -48,7 +48,7 @@ def run(
         *([checks.Check("note", f"size not known: {', '.join(unknown)}")] if unknown else []),
         *checks.slurm(where, [*rules, *others], longest),
     ]
-    assumed = printed.assumptions(total, known, strangers, slots)
+    assumed = printed.assumptions(total, known, strangers, slots, against.accuracy(found))
     works = all(check.state != "fault" for check in seen)
     submitted = where.packed(left + others)
     if as_json:

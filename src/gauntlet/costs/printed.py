@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from gauntlet.costs.against import Comparison
 from gauntlet.costs.checks import Check, hours, size
 from gauntlet.costs.forecast import Forecast
 from gauntlet.costs.rates import Interval, Rates
@@ -54,16 +55,25 @@ def _in_hours(seconds: Interval) -> str:
     return f"{middle} ({low} - {high})"
 
 
-def assumptions(total: Forecast, rates: Rates, strangers: int, slots: int) -> list[str]:
+def assumptions(
+    total: Forecast, rates: Rates, strangers: int, slots: int, checked: list[Comparison]
+) -> list[str]:
     """What the numbers rest on, and what they leave out."""
     if rates.device is None:
         lines = ["No job was measured on such a device: there is nothing to scale from."]
     else:
         lines = [
             f"Scaled from {rates.count} measured jobs on {rates.device}, one core each: seconds per operation"
-            " of the same method, or of its family. In brackets the 10th to the 90th percentile of these jobs.",
+            " of the same method, or of its family.",
+            "In brackets: from the 10th to the 90th percentile of these jobs.",
             f"Wall time: {slots} jobs at once, none of them slowed by the others, no queue.",
         ]
+    if checked:
+        least, most = (end(row.ratio for row in checked) for end in (min, max))
+        lines.append(
+            f"Checked: each measured study, planned from all others alone, came to {least:.2g} to {most:.2g}"
+            f" times what it took ({len(checked)} sums of trainings or attacks)."
+        )
     starts = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in rates.startup.items())
     lines.append(
         f"Start-up of every job: {starts}, measured." if starts else "Start-up of jobs: not measured."

@@ -40,13 +40,15 @@ NOTHING = Interval(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Measured:
-    """A job that ran, on which device, how long (seconds), and for which study at which scale."""
+    """A job that ran, on which device, how long (seconds), for which study at which scale, and the folder of
+    the manifest that tells of it."""
 
     job: Job
     device: str
     seconds: float
     study: str
     scale: str
+    folder: Path
 
     @property
     def ratio(self) -> float:
@@ -57,10 +59,10 @@ class Measured:
 def measured(roots: Iterable[Path] = ROOTS) -> tuple[list[Measured], int]:
     """The jobs of all manifests under ``roots`` (``<study>/<scale>/manifest.json``) whose settings are those
     of today's configuration, each run once, and how many others there are."""
-    found: dict[tuple[str, str], Measured] = {}
+    found: dict[tuple, Measured] = {}
     known: dict[str, dict[str, Job]] = {}
     strangers = 0
-    for path in sorted(path for root in roots for path in root.glob("*/*/manifest.json")):
+    for path in (path for root in roots for path in sorted(root.glob("*/*/manifest.json"))):
         manifest = read_json(path)
         if (scale := manifest["scale"]) not in known:
             config = Path(f"config/{scale}.yaml")
@@ -70,8 +72,11 @@ def measured(roots: Iterable[Path] = ROOTS) -> tuple[list[Measured], int]:
             if job is None or job.operations is None:
                 strangers += 1
                 continue
-            one = Measured(job, entry["device"], entry["seconds"], manifest["study"], scale)
-            found[job.name, entry.get("started", "")] = one
+            # A run that was published is in both places; its own folder, which is read last, has it.
+            run = (job.name, entry.get("started", ""), manifest["study"])
+            found[run] = Measured(
+                job, entry["device"], entry["seconds"], manifest["study"], scale, path.parent
+            )
     return list(found.values()), strangers
 
 
