@@ -57,8 +57,8 @@ def count(build, architecture: str, channels: int, pixels: int, outputs: int) ->
         products = 0
 
         def __torch_function__(self, function, types, args=(), kwargs=None):
-            if function in draws:
-                return args[0]
+            if function in draws or getattr(function, "__module__", "") == "torch.nn.init":
+                return args[0] if args else kwargs["tensor"]
             out = function(*args, **(kwargs or {}))
             if function in (F.conv2d, F.linear):
                 weight = args[1] if len(args) > 1 else kwargs["weight"]

@@ -12,21 +12,21 @@ from typing import Any
 from gauntlet.data.sizes import taken
 from gauntlet.families.dml.settings import Data, Evaluate, Method, Train
 
-#: Defense -> passes per training image and member with an attack of s steps, where that is not AT's s + 1.
+#: Defense -> passes per training image and member, from the steps s of its attack and its options, where that
+#: is not AT's s + 1. Those of triplets are for one per image: miners that give more make the count too low.
 PASSES = {
-    "none": lambda s: 1,
-    "mixup": lambda s: 1,
-    "alp": lambda s: s + 2,
-    "est": lambda s: s + 1.5,
-    "feature_scattering": lambda s: s + 1.5,
-    "iat": lambda s: s + 2,
-    "trades": lambda s: s + 2.5,
-    # Of triplets, one per image: so many miners give about; more, and the count is too low.
-    "rdml": lambda s: s + 2.5,
-    "act": lambda s: 2 * s + 3.5,
-    "joint_minmax": lambda s: 3 * s + 3.5,
-    "hm": lambda s: 3 * s + 5.5,
-    "anchor_fgsm": lambda s: 3.5,
+    "none": lambda s, o: 1,
+    "mixup": lambda s, o: 1,
+    "alp": lambda s, o: s + 2,
+    "est": lambda s, o: s + 1.5,
+    "feature_scattering": lambda s, o: s + 1.5,
+    "iat": lambda s, o: s + 2,
+    "trades": lambda s, o: s + 2.5,
+    "rdml": lambda s, o: 1.5 + o.get("attack_rate", 1) * (s + 1),
+    "act": lambda s, o: 0.5 + 2 * s + 3,
+    "joint_minmax": lambda s, o: 0.5 + 3 * s + 3,
+    "hm": lambda s, o: 0.5 + 3 * s + 3 + (2 if o.get("intra_class", 0.5) else 0),
+    "anchor_fgsm": lambda s, o: 1.5 + (1 - o.get("natural", 0.5)) * 4,
 }
 
 
@@ -60,7 +60,8 @@ def defense_passes(method: Method, steps: int) -> float:
     members = method.members
     if method.defense == "eat":
         return _ensemble_passes(members, steps, **method.options)
-    return members * PASSES.get(method.defense, lambda s: s + 1)(steps)
+    passes = PASSES.get(method.defense, lambda s, o: s + 1)
+    return members * passes(steps, method.options)
 
 
 def _ensemble_passes(
