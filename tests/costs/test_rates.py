@@ -107,6 +107,18 @@ def test_published_jobs_with_other_settings_are_left_out(at_the_root, tmp_path):
     assert (len(found), strangers) == (15, 1)
 
 
+def test_another_scale_that_is_not_valid_stops_no_plan(tmp_path, monkeypatch, at_the_root):
+    manifest = Path("published/eat/mini/manifest.json").read_text()
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "published/eat/mini"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(manifest)
+    assert measured() == ([], 16)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/mini.yaml").write_text("scale: mini\n")
+    assert measured() == ([], 16)
+
+
 def test_the_start_up_is_that_of_the_benchmark(at_the_root):
     found = startup()
     entries = json.loads(Path("benchmarks/results/startup.json").read_text())["comparisons"]

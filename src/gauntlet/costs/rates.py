@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json
 from gauntlet.costs.jobs import Job, of_cells
 from gauntlet.plan import load_plan
@@ -65,8 +66,7 @@ def measured(roots: Iterable[Path] = ROOTS) -> tuple[list[Measured], int]:
     for path in (path for root in roots for path in sorted(root.glob("*/*/manifest.json"))):
         manifest = read_json(path)
         if (scale := manifest["scale"]) not in known:
-            config = Path(f"config/{scale}.yaml")
-            known[scale] = of_cells(load_plan(config).cells()) if config.is_file() else {}
+            known[scale] = _jobs(Path(f"config/{scale}.yaml"))
         for entry in ran(manifest):
             job = known[scale].get(entry["folder"])
             if job is None or job.operations is None:
@@ -78,6 +78,14 @@ def measured(roots: Iterable[Path] = ROOTS) -> tuple[list[Measured], int]:
                 job, entry["device"], entry["seconds"], manifest["study"], scale, path.parent
             )
     return list(found.values()), strangers
+
+
+def _jobs(config: Path) -> dict[str, Job]:
+    """The jobs that a manifest tells of, each once: of its cells, and trainings that these needed."""
+    try:
+        return of_cells(load_plan(config).cells())
+    except GauntletError:
+        return {}
 
 
 def ran(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
