@@ -57,7 +57,7 @@ def run(
     lines = [
         *printed.table(parts, total),
         "",
-        f"{submitted} jobs {'to submit' if where.slurm else 'to run'}, with those for data, figures and tables.",
+        f"{submitted} jobs to {'submit' if where.slurm else 'run'}, with those for data, figures and tables.",
         *assumed,
         "",
         *printed.report(seen),

@@ -81,7 +81,7 @@ def measured(roots: Iterable[Path] = ROOTS) -> tuple[list[Measured], int]:
 
 
 def _jobs(config: Path) -> dict[str, Job]:
-    """The jobs that a manifest tells of, each once: of its cells, and trainings that these needed."""
+    """The jobs of a scale file; none of one that is not there or not valid: another may be planned."""
     try:
         return of_cells(load_plan(config).cells())
     except GauntletError:
