@@ -62,12 +62,7 @@ class Evaluate(Strict):
     iterations: Positive
     restarts: Positive = 1
     attacks: dict[str, Attack] = Field(description="attacks by the name that figures and tables know them by")
-    # Left out where it is not asked for, so that the names of such cells stay as they were.
-    lpips: bool = Field(
-        False,
-        exclude_if=lambda asked: not asked,
-        description="also measure LPIPS, whose weights must be at hand",
-    )
+    lpips: bool = Field(False, description="also measure LPIPS, whose weights must be at hand")
     shown: Annotated[int, Field(ge=0)] = Field(1, description="targets whose images are kept as pictures")
 
     @model_validator(mode="after")
