@@ -1,14 +1,22 @@
-"""`snakemake -n` of the whole pipeline against a trivial workflow with the same jobs and edges."""
+"""`snakemake -n` of the whole pipeline against a trivial workflow with the same jobs and edges.
+
+With ``--trials N ...`` of study `eat` with as many trials, in blocks of five seeds: time and peak memory,
+once each (results/dag_trials.md).
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
+
+import yaml
 
 from benchmarks import timing
 
@@ -58,12 +66,55 @@ def dry_run(folder: Path, *words: str):
     return run
 
 
+def with_trials(trials: int, folder: Path) -> Path:
+    """A scale file with so many trials of `eat`: the first grid of `mini`, eight methods, 5 seeds a job."""
+    scale = yaml.safe_load((ROOT / "config/mini.yaml").read_text(encoding="utf-8"))
+    grid = scale["studies"]["eat"]["grids"][0]
+    grid["methods"] = ["none", "at", "mixup", "trades", "alp", "eat", "at_x3", "eat_no_split"]
+    blocks = [f"{first}-{first + 4}" for first in range(0, trials // len(grid["methods"]), 5)]
+    path = folder / "scale.yaml"
+    path.write_text(yaml.safe_dump({"scale": "mini", "seeds": blocks, "studies": {"eat": {"grids": [grid]}}}))
+    return path
+
+
+def peak(folder: Path, *words: str) -> tuple[float, float]:
+    """Seconds, and MB at the most, of one dry run."""
+    begun = time.perf_counter()
+    nowhere = subprocess.DEVNULL
+    run = subprocess.Popen([*SNAKEMAKE, "-n", "--quiet", *words], cwd=folder, stdout=nowhere, stderr=nowhere)
+    _, status, used = os.wait4(run.pid, 0)
+    if status:
+        raise SystemExit(f"snakemake -n failed in {folder}")
+    return time.perf_counter() - begun, used.ru_maxrss / 1000
+
+
+def many(options) -> None:
+    rows = []
+    for trials in options.trials:
+        with tempfile.TemporaryDirectory() as folder:
+            config = with_trials(trials, Path(folder))
+            rules, edges = jobs(config)
+            write_trivial(Path(folder), rules, edges)
+            ours = peak(ROOT, "--forceall", "--configfile", str(config))
+            trivial = peak(Path(folder), "--forceall")
+        what, note = f"{trials} trials", f"{trials} trials: {len(rules)} jobs, {len(edges)} edges"
+        for at, unit in enumerate(("seconds", "MB")):
+            one, other = [ours[at]], [trivial[at]]
+            rows.append(timing.Comparison(what, "snakemake -n", "trivial", one, other, note, unit))
+    timing.report("dag_trials", rows, options)
+
+
 def main() -> None:
     parser = timing.arguments(__doc__)
+    parser.add_argument(
+        "--trials", type=int, nargs="+", help="a multiple of 40 each, such as 1000 10000 40000"
+    )
     parser.add_argument(
         "--config", type=Path, nargs="*", default=[Path("config/mini.yaml"), Path("config/desk.yaml")]
     )
     options = parser.parse_args()
+    if options.trials:
+        return many(options)
     rows = []
     for config in options.config:
         rules, edges = jobs(config)

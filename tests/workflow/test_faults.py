@@ -99,6 +99,8 @@ def test_lint_is_clean(fresh):
 
 def test_a_failed_trial_leaves_a_hole_and_the_command_that_reruns_it(fresh, tmp_path):
     project = fresh.copy(tmp_path / "project")
+    few = "architectures: [conv]\n        methods: [none, at]"
+    project.edit("config/smoke.yaml", "architectures: [conv]", few)
     project.edit("src/gauntlet/defenses/embeddings/at.py", "def loss(", "def broken(")
     command = ("gauntlet", "reproduce", "--config", "config/smoke.yaml", "--study", "eat", "--cores", "2")
     done = project.run(*command, check=False)
