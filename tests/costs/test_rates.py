@@ -107,6 +107,17 @@ def test_published_jobs_with_other_settings_are_left_out(at_the_root, tmp_path):
     assert (len(found), strangers) == (15, 1)
 
 
+def test_jobs_that_only_start_up_give_no_rate(at_the_root, tmp_path):
+    manifest = json.loads(Path("published/eat/mini/manifest.json").read_text())
+    for scale in ("smoke", "mini"):
+        folder = tmp_path / "eat" / scale
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"scale": scale}))
+    found, strangers = measured([tmp_path])
+    assert {one.scale for one in found} == {"mini"}
+    assert strangers == 0
+
+
 def test_another_scale_that_is_not_valid_stops_no_plan(tmp_path, monkeypatch, at_the_root):
     manifest = Path("published/eat/mini/manifest.json").read_text()
     monkeypatch.chdir(tmp_path)

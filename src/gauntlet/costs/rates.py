@@ -16,6 +16,8 @@ from gauntlet.plan import load_plan
 
 #: Where manifests are: those that git carries, and those of this machine's runs.
 ROOTS = (Path("published"), Path("results/studies"))
+#: Scales whose jobs do next to nothing: what they take is start-up, and no rate.
+TOO_SMALL = ("smoke",)
 #: So many jobs of a label have a spread of their own; the spread of fewer is that of the whole family.
 ENOUGH = 10
 #: Seconds of a job's imports, measured; a sidecar's seconds begin after them.
@@ -59,12 +61,14 @@ class Measured:
 
 def measured(roots: Iterable[Path] = ROOTS) -> tuple[list[Measured], int]:
     """The jobs of all manifests under ``roots`` (``<study>/<scale>/manifest.json``) whose settings are those
-    of today's configuration, each run once, and how many others there are."""
+    of today's configuration, each run once, and how many others there are. Scale ``smoke`` tells nothing."""
     found: dict[tuple, Measured] = {}
     known: dict[str, dict[str, Job]] = {}
     strangers = 0
     for path in (path for root in roots for path in sorted(root.glob("*/*/manifest.json"))):
         manifest = read_json(path)
+        if manifest["scale"] in TOO_SMALL:
+            continue
         if (scale := manifest["scale"]) not in known:
             known[scale] = _jobs(Path(f"config/{scale}.yaml"))
         for entry in ran(manifest):
