@@ -303,3 +303,11 @@ def test_the_committed_schemas_are_those_of_the_models(tmp_path):
         assert path.read_text() == committed.read_text(), (
             f"run `gauntlet schema`: {committed.name} is out of date"
         )
+
+
+def test_what_cells_need_of_others_is_told_and_what_the_study_has_itself_is_not():
+    plan = load_plan("config/mini.yaml")
+    present, missing = plan.part("flip").present()
+    assert all(set(row["needed"]) == {"target", "shadows"} for row in present + missing)
+    present, missing = plan.part("rdml").present()
+    assert not any(row["needed"] for row in present + missing)  # the undefended network is a cell of its own

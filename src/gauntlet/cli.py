@@ -322,11 +322,13 @@ def track(
 @app.command()
 def report(config: Config) -> None:
     """Write paper_figures/index.html from figures, tables, claims and provenance."""
+    from gauntlet.costs import against, rates
     from gauntlet.plan import load_plan
     from gauntlet.report import html
 
     plan = load_plan(config)
     out = Path("paper_figures")
+    found, _ = rates.measured()
     html.build(
         [
             html.Source(
@@ -334,11 +336,53 @@ def report(config: Config) -> None:
                 plan.root(name),
                 out / name,
                 part.references(),
+                [row._asdict() for row in against.compare(found, plan.root(name))],
             )
             for name, part in plan.studies.items()
         ],
         out / "index.html",
     )
+
+
+@app.command()
+def plan(
+    config: Config,
+    study: Annotated[str | None, typer.Option(help="One study; all of the scale when absent.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once; the profile's when absent.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A Snakemake profile, e.g. slurm; this machine when absent.")
+    ] = None,
+    speedup: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Assume that a GPU is so many times as fast as the measured device."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Part of a measured device's name; that with most jobs when absent.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Seconds and bytes, for programs.")] = False,
+) -> None:
+    """What a run will cost, and what stands in its way: jobs, core- and GPU-hours, wall time, disk, data.
+
+    Hours are scaled from measured jobs (published/ and results/studies/) by what each job has to do; what
+    nobody has measured is named and not in the sums. Data, free disk and a cluster's partitions are checked.
+    Nothing is run or submitted. Exits with 1 when the run cannot work as configured.
+    """
+    from gauntlet.core.config import load_yaml
+    from gauntlet.costs import planned
+    from gauntlet.plan import make_plan
+
+    content = load_yaml(config) | ({"study": study} if study else {})
+    text, works = planned.run(
+        make_plan(content, file=config),
+        jobs=jobs,
+        site=profile,
+        speedup=speedup,
+        device=device,
+        as_json=as_json,
+    )
+    typer.echo(text)
+    if not works:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -103,10 +103,12 @@ class StudyPlan:
     def present(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The cells whose measurements exist, and those without, as rows for the report.
 
-        A row has ``steps``, step -> the folder of its job's outputs, ``tables``, table -> file, and
-        ``log``, that of the first step whose tables are not there.
+        A row has ``steps``, step -> the folder of its job's outputs, ``tables``, table -> file, ``needed``,
+        name -> weights of other cells than the study's that its jobs read, and ``log``, that of the first
+        step whose tables are not there.
         """
         present, missing = [], []
+        own = {entry.cell.name for entry in self.cells}
         for method, setting, cell in self.cells:
             tables = cell.measured()
             todo = [step for step, names in self.steps.items() if not all(tables[n].is_file() for n in names)]
@@ -123,6 +125,12 @@ class StudyPlan:
                     "evaluate": cell.evaluate,
                     "steps": {step: str(folder) for step, folder in cell.steps.items()},
                     "tables": {name: str(path) for name, path in tables.items()},
+                    "needed": {
+                        name: str(other.weights)
+                        for step in cell.steps
+                        for name, other in cell.needs(step).items()
+                        if other.name not in own
+                    },
                     "log": str(cell.log(todo[0] if todo else list(cell.steps)[-1])),
                 }
             )

@@ -6,6 +6,7 @@ from synthetic import TABLES, write_cell
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256_file, write_parquet
+from gauntlet.core.provenance import Recorder
 from gauntlet.core.tables.every import COLUMNS
 from gauntlet.report.gather import gather
 from gauntlet.report.measurements import read
@@ -126,3 +127,19 @@ def test_the_same_seed_twice_is_refused(cells, tmp_path):
     double = {**cells[0], "block": "other"}
     with pytest.raises(GauntletError, match="measure the same thing"):
         gather([*cells, double], tmp_path / "out", "eat", "mini", tables=TABLES)
+
+
+def test_what_needed_trainings_took_is_kept(cells, tmp_path):
+    weights = tmp_path / "shadows/model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    Recorder("shadows train", {}).write(weights, device="a device")
+    cells[0]["needed"] = {"shadows": str(weights), "target": str(tmp_path / "gone/model.safetensors")}
+    manifest = read(gather(cells, tmp_path / "out", "eat", "mini", tables=TABLES)).manifest
+    (needed,) = [cell["needed"] for cell in manifest["cells"] if "needed" in cell]
+    assert set(needed) == {"shadows"}
+    sidecar = json.loads((tmp_path / "shadows/model.safetensors.provenance.json").read_text())
+    assert needed["shadows"]["folder"] == weights.parent.as_posix()
+    assert {key: needed["shadows"][key] for key in ("device", "seconds", "started")} == {
+        key: sidecar[key] for key in ("device", "seconds", "started")
+    }

@@ -61,14 +61,23 @@ def report(tmp_path_factory):
     folder = build(root, methods=("none", "at", "mixup", "eat"), flagged=("eat",), missing=[HOLE])
     published = build(root / "published", scale="desk")
     figures.draw(EAT, "comparison", folder, root / "paper_figures/eat/comparison")
-    return build_html(
-        [Source(EAT, folder, root / "paper_figures/eat", published)], root / "paper_figures/index.html"
-    )
+    planned = [
+        {"step": "train", "jobs": 4, "planned": (30.0, 60.0, 90.0), "spent": 45.0, "unplanned": 0},
+        {"step": "attack", "jobs": 0, "planned": (0.0, 0.0, 0.0), "spent": 0.0, "unplanned": 4},
+    ]
+    source = Source(EAT, folder, root / "paper_figures/eat", published, planned)
+    return build_html([source], root / "paper_figures/index.html")
 
 
 @pytest.fixture(scope="module")
 def page(report):
     return Page(report.read_text(encoding="utf-8"))
+
+
+def test_what_was_planned_stands_against_what_was_spent(page):
+    text = " ".join(page.text.split())
+    assert "Training: planned 60 s (30 to 90), spent 45 s in 4 jobs." in text
+    assert "Attacks: 4 jobs not planned, for want of measurements elsewhere." in text
 
 
 def test_no_external_reference(report, page):

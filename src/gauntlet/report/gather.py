@@ -8,7 +8,7 @@ from typing import Any
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic, read_parquet, sha256_file, write_json, write_parquet
-from gauntlet.core.provenance import read_sidecar
+from gauntlet.core.provenance import read_sidecar, sidecar_path
 from gauntlet.core.tables.every import COLUMNS
 from gauntlet.report.derived import derive
 from gauntlet.report.frames import whole
@@ -34,7 +34,8 @@ def gather(
 
     Args:
         cells: one dict per cell and block of seeds: dataset, setting, architecture, method (the study's key),
-            block (``"0-4"``), steps (step -> folder of its job), tables (table -> file).
+            block (``"0-4"``), steps (step -> folder of its job), tables (table -> file), and ``needed``,
+            name -> weights that its jobs read, of cells that are none of the study's (may be absent).
         out: folder to write; it appears whole, and replaces an earlier one.
         missing: cells without result: dataset, setting, architecture, method, block, log (path).
         tables: which tables to write; ``scores`` is among them.
@@ -121,7 +122,17 @@ def _describe(cell: dict[str, Any], environments: list[dict]) -> dict[str, Any]:
         }
         if attacks := _attacks(sidecar.get("config", {}).get("evaluate", {})):
             entry[step]["attacks"] = attacks
+    needed = {name: Path(file) for name, file in cell.get("needed", {}).items()}
+    if present := {name: file for name, file in needed.items() if sidecar_path(file).is_file()}:
+        entry["needed"] = {name: _trained(file) for name, file in present.items()}
     return entry
+
+
+def _trained(weights: Path) -> dict[str, Any]:
+    """What the training of some weights took."""
+    sidecar = read_sidecar(weights)
+    kept = {key: sidecar[key] for key in ("device", "started", "seconds") if key in sidecar}
+    return {"folder": weights.parent.as_posix(), **kept}
 
 
 def _attacks(evaluate: dict[str, Any]) -> dict[str, dict[str, Any]]:

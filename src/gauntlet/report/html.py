@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,14 @@ class Source:
             there is named as not drawn.
         published: reference measurements to judge beside: a folder or several; ``folder`` itself is
             left out.
+        planned: what the study was planned to take, and took, as rows of ``sections.planned``.
     """
 
     study_file: Path
     folder: Path
     figures: Path
     published: Path | Sequence[Path] | None = None
+    planned: Sequence[Mapping[str, Any]] = ()
 
 
 def build(sources: Iterable[Source], out: str | Path) -> Path:
@@ -111,6 +113,7 @@ def _study(source: Source, out: Path) -> dict[str, Any]:
             for hole in measurements.missing
         ],
         "cost": sections.cost(study, measurements),
+        "planned": sections.planned(source.planned),
         "provenance": sections.provenance(measurements),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,26 @@ def cost(study: Study, measurements: Measurements) -> dict[str, Any]:
     ordered = [(study.label(method), rows[method]) for method in study.methods if method in rows]
     totals = {step: sum(row[step] for _, row in ordered) for step in steps}
     return {"heads": [STEPS[step] for step in steps], "rows": ordered, "totals": totals}
+
+
+def planned(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was planned against what was spent, in words: one line per step.
+
+    Args:
+        rows: ``step``, ``jobs`` that could be planned, ``planned`` (low, middle, high) and ``spent`` seconds
+            of these, and ``unplanned``: jobs whose like was measured nowhere else.
+    """
+    lines = []
+    for row in rows:
+        name, parts = STEPS[row["step"]].capitalize(), []
+        if row["jobs"]:
+            low, middle, high = row["planned"]
+            spent = f"spent {row['spent']:.0f} s in {row['jobs']} jobs"
+            parts.append(f"planned {middle:.0f} s ({low:.0f} to {high:.0f}), {spent}")
+        if row["unplanned"]:
+            parts.append(f"{row['unplanned']} jobs not planned, for want of measurements elsewhere")
+        lines.append(f"{name}: {'; '.join(parts)}.")
+    return lines
 
 
 def provenance(measurements: Measurements) -> dict[str, Any]:

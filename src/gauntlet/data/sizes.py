@@ -1,0 +1,43 @@
+"""How many images a trial takes, and of which form, from the registry alone.
+
+Imports no NumPy: a plan asks before any dataset is here.
+"""
+
+from __future__ import annotations
+
+from gauntlet.data.registry import entry
+
+
+def taken(
+    dataset: str, split: str, per_class: int | None = None, classes: int | None = None, held_out: int = 0
+) -> float:
+    """Images of a split, at most ``per_class`` of each class, once ``held_out`` of each are put aside.
+
+    Args:
+        classes: so many of the split's classes, drawn at random: the mean over all draws. All when None.
+    """
+    found = entry(dataset)
+    if found.form == "photos":
+        total = found.splits[split]
+        counts = [total.images / total.classes] * total.classes
+    else:
+        counts = [count for count in found.per_class(split) if count]
+    left = [max(count - held_out, 0) for count in counts]
+    total = sum(left if per_class is None else (min(count, per_class) for count in left))
+    return total if classes is None else total * classes / len(counts)
+
+
+def form(dataset: str, photo_size: int = 224) -> tuple[int, int]:
+    """Channels, and height and width in pixels, of the images that networks see."""
+    found = entry(dataset)
+    return (3, photo_size) if found.form == "photos" else (found.shape[0], found.shape[1])
+
+
+def prepared_bytes(dataset: str) -> int | None:
+    """Bytes of the prepared set; of photos those of the publisher's files, None where these are not known."""
+    found = entry(dataset)
+    if found.form == "arrays":
+        pixels = found.shape[0] * found.shape[1] * found.shape[2]
+        return (found.images("train") + found.images("test")) * pixels
+    sizes = [file.size for file in found.files.values()]
+    return None if None in sizes else sum(sizes)
