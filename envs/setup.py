@@ -82,8 +82,8 @@ def build(venv, names, torch_index, description):
     blocks, torch = requirements_for(names, torch_index)
     merged = venv / "requirements.txt"
     requirements.write(merged, blocks)
-    # Compiled once and for all: where Python may not write what it compiles (PYTHONDONTWRITEBYTECODE, a shared
-    # environment), every job would compile torch anew, which more than doubles its start-up.
+    # Compiled once: where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, a shared folder), every job
+    # would compile torch anew, which more than doubles its start-up.
     python = ["--compile-bytecode", "--python", str(venv / "bin" / "python")]
     locked = ["--no-deps", "--require-hashes", "--build-constraints", str(merged)]
     run([uv, "pip", "install", *python, *locked, "-r", str(merged)], environ, "installing the packages")

@@ -170,9 +170,14 @@ def test_a_recipe_that_cannot_be_attacked_is_refused(recipe, words):
         identity(**recipe)
 
 
-def test_clients_that_sit_out_are_refused(folder, tmp_path):
+def test_clients_may_sit_out_where_one_round_is_observed(capture, digits, folder, tmp_path):
+    what, model = capture(selected=3)
+    here, captured = federation(what, digits, model)
+    assert len(captured.targets) == 3
+    for target in captured.targets:
+        assert sorted(captured.rows(target).tolist()) == sorted(here.rows[target].tolist())
     with pytest.raises(GauntletError, match=r"train\.selected"):
-        train.run(identity(selected=3), [0], tmp_path, None, "cpu", folder)
+        train.run(identity(selected=3, rounds=2, observe=[1, 2]), [0], tmp_path / "x", None, "cpu", folder)
 
 
 def test_an_update_of_another_network_is_refused(capture, folder, tmp_path):

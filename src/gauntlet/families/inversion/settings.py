@@ -25,7 +25,8 @@ Data, Method = federated.Data, federated.Method
 
 
 class Train(federated.Train):
-    """The federation's recipe, and when the server looks. All clients take part in every round."""
+    """The federation's recipe, and when the server looks. All clients take part in every round,
+    unless only one is observed: then those that do are the targets."""
 
     observe: list[Positive] = Field([1], min_length=1, description="rounds whose updates are kept")
 

@@ -50,11 +50,11 @@ def run(
         GauntletError: bad identity; clients that sit rounds out; what ``federated.train`` raises.
     """
     what = parse(Identity, identity, file="identity")
-    if what.train.selected != what.data.clients:
+    if what.train.selected != what.data.clients and len(what.train.observe) > 1:
         raise GauntletError(
             f"{what.train.selected} of {what.data.clients} clients take part in a round",
             key="train.selected",
-            remedy="let all take part: every client is a target in every observed round",
+            remedy="let all take part, so that every client is a target in every observed round",
         )
     config = {"identity": identity, "seeds": seeds}
     recorder = Recorder("inversion train", config, pin=data.pin(identity["dataset"]))
