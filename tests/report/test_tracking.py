@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import closing
@@ -394,6 +395,44 @@ def test_a_server_killed_in_mid_ingest_has_each_run_once_after_the_next(server, 
     assert counts(tracking.track("eat", "mini", specs)) == {"kept": 4}
     assert len(list(server.folder.rglob("scores.csv"))) == 4
     assert not Path("mlflow.db").exists()
+
+
+@pytest.mark.slow
+def test_jobs_finish_while_two_ingest_and_the_server_comes_and_goes(server, monkeypatch):
+    """No job knows of the server; in the end every trial is there once."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    database = str(server.folder / "server.db")
+    specs = [cell(f"method{number}", seeds=[0]) for number in range(32)]
+    for spec in specs[:8]:
+        finish(spec)
+    code = f"from gauntlet.report.tracking import track; print(track('eat', 'mini', {specs!r}))"
+
+    def two():
+        return [
+            subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            for _ in range(2)
+        ]
+
+    def done():
+        return query("select count(*) from tags where key = 'gauntlet.complete'", database=database)[0][0]
+
+    ingesting, end = two(), time.monotonic() + 120
+    jobs = threading.Thread(target=lambda: [finish(spec) for spec in specs[8:]])
+    while done() < 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    jobs.start()
+    server.kill()
+    said = [process.communicate(timeout=120)[0].decode() for process in ingesting]
+    assert all(
+        process.returncode and str(server.port) in text for process, text in zip(ingesting, said, strict=True)
+    )
+    jobs.join()
+    server.start()
+    again = two()
+    said = [process.communicate(timeout=300)[0].decode() for process in again]
+    assert [process.returncode for process in again] == [0, 0], said
+    assert active(database) == expected(*specs)
+    assert sorted("'kept': 32" in text for text in said) == [False, True]
 
 
 def test_names_are_ones_that_mlflow_accepts():
