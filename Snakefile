@@ -1,7 +1,5 @@
 # Gauntlet: data -> train -> attack -> measurements -> figures, tables, claims -> report.
 # Rules hold no science: each calls one `gauntlet` command that a person can paste into a shell.
-import shutil
-
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -26,14 +24,12 @@ include: "workflow/rules/shadows.smk"
 include: "workflow/rules/privacy.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/cluster.smk"
 
 
 onstart:
-    if workflow.executor_plugin.name == "slurm" and not shutil.which("sbatch"):
-        raise WorkflowError(
-            "no Slurm on this machine: sbatch is not on PATH\n  remedy: log in to the cluster's submit"
-            " host, load its Slurm module, or leave out --profile slurm"
-        )
+    if workflow.executor_plugin.name == "slurm":
+        before_slurm()
 
 
 # ---- named targets ---------------------------------------------------------------------------------

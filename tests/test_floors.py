@@ -25,6 +25,7 @@ FLOORS = {
     "families": 4,
     "report": 5,
     "cell": 6,
+    "cluster": 6,
     "options": 6,
     "plan": 6,
     "reproduce": 6,

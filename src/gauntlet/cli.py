@@ -140,18 +140,20 @@ FAMILIES = {
 def _train(family: str):
     def train(config: Config, cell: CellName, device: Device = "auto", threads: Threads = 1) -> None:
         from gauntlet.core import devices
+        from gauntlet.core.lock import alone
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell)
-        where = devices.setup(device, threads)
-        import_module(f"gauntlet.families.{family}.train").run(
-            found.identity,
-            found.seeds,
-            found.train_folder,
-            found.state_folder,
-            where,
-            **{name: other.weights for name, other in found.needs("train").items()},
-        )
+        with alone(found.state_folder / "train.lock"):
+            where = devices.setup(device, threads)
+            import_module(f"gauntlet.families.{family}.train").run(
+                found.identity,
+                found.seeds,
+                found.train_folder,
+                found.state_folder,
+                where,
+                **{name: other.weights for name, other in found.needs("train").items()},
+            )
 
     return train
 
@@ -165,20 +167,22 @@ def _attack(family: str):
         threads: Threads = 1,
     ) -> None:
         from gauntlet.core import devices
+        from gauntlet.core.lock import alone
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell, attack)
-        where = devices.setup(device, threads)
-        import_module(f"gauntlet.families.{family}.evaluate").run(
-            found.identity,
-            found.evaluate,
-            found.seeds,
-            out=found.attack_folder,
-            device=where,
-            state=found.state_folder,
-            **({"model": found.weights} if "train" in found.steps else {}),
-            **{name: other.weights for name, other in found.needs("attack").items()},
-        )
+        with alone(found.state_folder / f"{found.attack}.lock"):
+            where = devices.setup(device, threads)
+            import_module(f"gauntlet.families.{family}.evaluate").run(
+                found.identity,
+                found.evaluate,
+                found.seeds,
+                out=found.attack_folder,
+                device=where,
+                state=found.state_folder,
+                **({"model": found.weights} if "train" in found.steps else {}),
+                **{name: other.weights for name, other in found.needs("attack").items()},
+            )
 
     return attack
 
