@@ -3,8 +3,8 @@
     python tests/slurm/cluster.py start|status|stop
 
 Two partitions, ``cpu`` and ``gpu``, on two nodes that are both this machine, with stand-in GPUs, without
-cgroups, accounting or systemd. Jobs find a cluster through ``/etc/slurm/slurm.conf`` alone, so that is where
-it is written. Another Slurm's or Munge's daemons, keys and files are never touched; ``stop`` ends what ``start``
+cgroups, accounting or systemd. Jobs find a cluster through ``/etc/slurm/slurm.conf`` alone, so it is written
+there. Another Slurm's or Munge's daemons, keys and files are never touched. ``stop`` ends what ``start``
 began, by process id.
 """
 
@@ -26,7 +26,7 @@ ETC = Path("/etc/slurm")
 HOME = Path("/run/gauntlet-slurm")
 MARK = "# Written by tests/slurm/cluster.py; its `stop` removes this file."
 NODES = ("one", "two")
-CPUS, MEMORY, GPUS = 8, 16_000, 4  # of each node, claimed: stand-ins wait more than they work
+CPUS, MEMORY, GPUS = 8, 64_000, 4  # of each node, claimed: stand-ins wait more than they work
 
 SLURM_CONF = """{mark}
 ClusterName=gauntlet
@@ -58,8 +58,9 @@ SlurmdTimeout=6
 ReturnToService=2
 MailProg=/bin/true
 MpiDefault=none
-NodeName={first} NodeAddr=127.0.0.1 NodeHostname={host} Port=16821 {size}
-NodeName={second} NodeAddr=127.0.0.1 NodeHostname={host} Port=16822 {size}
+# Jobs of partition gpu go to the second node while it is there.
+NodeName={first} NodeAddr=127.0.0.1 NodeHostname={host} Port=16821 {size} Weight=2
+NodeName={second} NodeAddr=127.0.0.1 NodeHostname={host} Port=16822 {size} Weight=1
 PartitionName=cpu Nodes={first} Default=YES MaxTime=60 State=UP
 PartitionName=gpu Nodes={first},{second} MaxTime=600 State=UP
 """

@@ -1,0 +1,160 @@
+"""A training job and the job that attacks its model, disturbed by what happens on clusters. Each run ends in the
+bytes of a calm one on no cluster.
+
+All faults are injected before the first test looks at what came of them, side by side: runs wait more than
+they work.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from runs import Run
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("root", "slurm"), pytest.mark.xdist_group("slurm")]
+
+STATE = ".gauntlet/state/dml/**/seed-*.state"
+EPOCHS = 600
+
+
+def site(retries=2, **default):
+    asked = {"partition": "cpu", "runtime": 10, "mem_mb": 1500, "cpus": 1, **default}
+    return {"retries": retries, "check_nodes": False, "resources": {"default": asked}}
+
+
+def slurm(*command):
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def in_training(run: Run) -> str:
+    """Wait until the training job has left a state; returns its id."""
+    run.wait(lambda: run.find(STATE))
+    return run.wait(lambda: run.jobs())[0]
+
+
+def submitted(run: Run) -> list[str]:
+    return re.findall(r"has been submitted with SLURM jobid (\d+)", run.log)
+
+
+def log_of_training(run: Run) -> str:
+    return run.find("logs/dml/**/train.log").read_text(errors="replace")
+
+
+def cancelled(run, cluster):
+    job = in_training(run.start())
+    slurm("scancel", job)
+    run.finish()
+    assert "SLURM status is: 'CANCELLED'" in run.log
+    assert len(submitted(run)) == 3
+    assert "saved on SIGTERM" in log_of_training(run)
+
+
+def requeued(run, cluster):
+    job = in_training(run.start())
+    slurm("scontrol", "requeue", job)
+    run.finish()
+    assert submitted(run)[0] == job
+    assert len(submitted(run)) == 2
+    assert "saved on SIGTERM" in log_of_training(run)
+
+
+def over_time(run, cluster):
+    in_training(run.start())
+    for process in run.training():
+        os.kill(process, signal.SIGSTOP)  # or it would be ready in time
+    run.finish()
+    assert "SLURM status is: 'TIMEOUT'" in run.log
+    assert len(submitted(run)) == 3
+    assert "saved on SIGTERM" in log_of_training(run)
+
+
+def out_of_memory(run, cluster):
+    run.start().finish()
+    asked = run.jobs("all", "%A %m")
+    assert len(asked) == 3
+    assert [int(row.split()[1].rstrip("M")) for row in sorted(asked)][:2] == [250, 500]
+
+
+def controller_killed(run, cluster):
+    job = in_training(run.start())
+    run.process.kill()
+    run.process.wait()
+    assert run.jobs() == [job]  # goes on without its controller
+    run.project.run("snakemake", "--unlock", "--configfile", "config/smoke.yaml")
+    run.start().finish()
+    assert f"ending 1 jobs that an earlier run left: {job}" in run.log
+    assert "saved on SIGTERM" in log_of_training(run)
+
+
+def node_lost(run, cluster):
+    """A node stops answering while its job goes on; Slurm starts the job a second time, on the other node."""
+    job = in_training(run.start())
+    first = run.training()
+    os.kill(first[0], signal.SIGSTOP)  # still there when the second comes
+    cluster.end("slurmd-two")
+    run.wait(lambda: "another process works on this" in log_of_training(run))
+    assert run.jobs("running", "%A %N") == [f"{job} one"]
+    assert len(run.training()) == 2
+    cluster.node("two")
+    run.finish()
+    assert "resuming from" in log_of_training(run)
+
+
+def drained_and_restarted(run, cluster):
+    """The job's node is drained, and Slurm's controller dies and comes back. None of it disturbs the job."""
+    job = in_training(run.start())
+    slurm("scontrol", "update", "nodename=two", "state=drain", "reason=test")
+    cluster.end("slurmctld", signal.SIGKILL)
+    cluster.controller()
+    run.finish()
+    slurm("scontrol", "update", "nodename=two", "state=resume")
+    assert sorted(run.jobs("all", "%A %N")) == [f"{job} two", f"{submitted(run)[1]} one"]
+    assert "resuming from" not in log_of_training(run)
+
+
+ALONE = {"drained_and_restarted": (drained_and_restarted, site(partition="gpu", gpu=1))}
+TOGETHER = {
+    "over_time": (over_time, site(runtime=1)),
+    "cancelled": (cancelled, site()),
+    "requeued": (requeued, site()),
+    "out_of_memory": (out_of_memory, site(mem_mb=250)),
+    "controller_killed": (controller_killed, site()),
+    "node_lost": (node_lost, site(partition="gpu", gpu=1)),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(prepared, cluster, tmp_path_factory):
+    """The payloads of the calm run, and per fault its run or what went wrong, in the future of its thread."""
+    folder = tmp_path_factory.mktemp("faults")
+    base = prepared.copy(folder / "base")
+    base.edit("config/smoke.yaml", "epochs: 2", f"epochs: {EPOCHS}")
+    base.edit("config/smoke.yaml", "architectures: [conv]", "architectures: [conv]\n        methods: [none]")
+
+    def inject(name, fault, asked):
+        run = Run(base.copy(folder / name), "measurements", "--config", "study=eat", site=asked)
+        fault(run, cluster)
+        return run
+
+    with ThreadPoolExecutor(len(TOGETHER)) as pool:
+        done = {name: pool.submit(inject, name, *what) for name, what in ALONE.items()}
+        calm = Run(base.copy(folder / "calm"), site=site())
+        calm.project.snakemake("measurements", "--config", "study=eat")
+        for future in done.values():
+            future.exception()  # waits
+        done |= {name: pool.submit(inject, name, *what) for name, what in TOGETHER.items()}
+    return calm.payloads(), done
+
+
+@pytest.mark.parametrize("fault", [*ALONE, *TOGETHER])
+def test_a_disturbed_run_ends_in_the_bytes_of_a_calm_one(outcomes, fault):
+    calm, done = outcomes
+    run = done[fault].result()
+    assert len(calm) >= 6
+    assert run.payloads() == calm
+    assert not run.find(STATE)
