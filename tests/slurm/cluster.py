@@ -171,9 +171,9 @@ def _may_start() -> None:
     for name in ("slurm.conf", "gres.conf"):
         if (ETC / name).exists() and not _ours(ETC / name):
             raise Refused(f"{ETC / name} belongs to another Slurm")
-    running = {
-        name for name in map(_name, Path("/proc").glob("[0-9]*")) if name in ("slurmctld", "slurmd", "munged")
-    }
+    daemons = ("munged", "slurmctld", "slurmd")
+    living = [path for path in Path("/proc").glob("[0-9]*") if _begun(int(path.name))]
+    running = {name for name in map(_name, living) if name in daemons}
     if running:
         raise Refused(f"another {' and '.join(sorted(running))} runs on this machine")
 
@@ -206,7 +206,7 @@ def _keep(pids: dict[str, tuple[int, str]]) -> None:
 
 
 def _begun(pid: int) -> str:
-    """The start time of a living process, else nothing."""
+    """The start time of a living process; nothing of one that has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

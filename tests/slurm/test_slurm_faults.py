@@ -1,5 +1,5 @@
-"""A training job and the job that attacks its model, disturbed by what happens on clusters. Each run ends in the
-bytes of a calm one on no cluster.
+"""A training job and the job that attacks its model, disturbed by what happens on clusters. Each run ends in
+the bytes of a calm one on no cluster.
 
 All faults are injected before the first test looks at what came of them, side by side: runs wait more than
 they work.
