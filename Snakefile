@@ -6,6 +6,11 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+# A command takes the place of the shell that starts it. When Slurm ends a job it tells every process, and a shell
+# ends at once: its command would be killed with it, before it has saved its state.
+shell.prefix("set -euo pipefail; exec ")
+
+
 # An explicit --configfile replaces the default scale as a whole; it is not merged into it.
 if "scale" not in config:
 

@@ -56,6 +56,16 @@ def test_every_rule_that_trains_or_attacks_is_given_resources_and_no_other_is_su
         assert "localrule: True" in found[name], f"{name} would be a Slurm job of seconds"
 
 
+def test_every_rule_is_one_command_that_can_take_the_place_of_its_shell():
+    texts = [path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")]
+    commands = [match for text in texts for match in re.findall(r"shell:\n((?: +\".*\"\n)+)", text)]
+    assert len(commands) == sum(text.count("shell:") for text in texts) > 15
+    for command in commands:
+        joined = "".join(re.findall(r'"(.*)"', command))
+        assert joined.startswith("gauntlet "), joined
+        assert not re.search(r"[;|`$]|&(?!1)", joined), joined
+
+
 def test_rules_of_a_loop_are_local():
     text = (ROOT / "workflow/rules/studies.smk").read_text()
     assert text.count("rule:\n") == text.count("localrule: True")

@@ -52,6 +52,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
+SchedulerParameters=batch_sched_delay=1,sched_interval=3,bf_interval=3
 MinJobAge=300
 KillWait=15
 SlurmdTimeout=6
