@@ -2,7 +2,7 @@
 
     python tests/slurm/cluster.py start|status|stop
 
-Two partitions, ``cpu`` and ``gpu``, on two nodes that are both this machine, with stand-in GPUs, without
+Two partitions, ``cpu`` and ``gpu``, on three nodes that are all this machine, with stand-in GPUs, without
 cgroups, accounting or systemd. Jobs find a cluster through ``/etc/slurm/slurm.conf`` alone, so it is written
 there. Another Slurm's or Munge's daemons, keys and files are never touched. ``stop`` ends what ``start``
 began, by process id.
@@ -25,7 +25,8 @@ ETC = Path("/etc/slurm")
 #: Everything else: sockets, spool folders, logs, devices, and which processes are ours.
 HOME = Path("/run/gauntlet-slurm")
 MARK = "# Written by tests/slurm/cluster.py; its `stop` removes this file."
-NODES = ("one", "two")
+#: Node -> its features. Slurm gives jobs to a later node before an earlier one.
+NODES = {"one": "left,right", "two": "left", "three": "right"}
 CPUS, MEMORY, GPUS = 8, 64_000, 4  # of each node, claimed: stand-ins wait more than they work
 
 SLURM_CONF = """{mark}
@@ -59,11 +60,9 @@ SlurmdTimeout=6
 ReturnToService=2
 MailProg=/bin/true
 MpiDefault=none
-# Jobs of partition gpu go to the second node while it is there.
-NodeName={first} NodeAddr=127.0.0.1 NodeHostname={host} Port=16821 {size} Weight=2
-NodeName={second} NodeAddr=127.0.0.1 NodeHostname={host} Port=16822 {size} Weight=1
-PartitionName=cpu Nodes={first} Default=YES MaxTime=60 State=UP
-PartitionName=gpu Nodes={first},{second} MaxTime=600 State=UP
+{nodes}
+PartitionName=cpu Nodes=one Default=YES MaxTime=60 State=UP
+PartitionName=gpu Nodes=one,two,three MaxTime=600 State=UP
 """
 
 
@@ -77,8 +76,12 @@ def start() -> None:
     HOME.mkdir(mode=0o755)
     (HOME / "state").mkdir()
     host = socket.gethostname().partition(".")[0]
-    size = f"CPUs={CPUS} RealMemory={MEMORY} Gres=gpu:{GPUS}"
-    conf = SLURM_CONF.format(mark=MARK, host=host, home=HOME, first=NODES[0], second=NODES[1], size=size)
+    nodes = [
+        f"NodeName={name} NodeAddr=127.0.0.1 NodeHostname={host} Port={16820 + number} Feature={features}"
+        f" Weight={10 - number} CPUs={CPUS} RealMemory={MEMORY} Gres=gpu:{GPUS}"
+        for number, (name, features) in enumerate(NODES.items())
+    ]
+    conf = SLURM_CONF.format(mark=MARK, host=host, home=HOME, nodes="\n".join(nodes))
     for number in range(GPUS):
         os.mknod(HOME / f"gpu{number}", stat.S_IFCHR | 0o666, os.makedev(1, 3))  # as /dev/null
     files = {

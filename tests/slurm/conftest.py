@@ -28,7 +28,7 @@ def command(what: str) -> str:
 def cluster():
     """The running cluster (the module ``cluster.py``)."""
     command("start")
-    assert command("status").count(": idle") == 2
+    assert command("status").count(": idle") == 3
     yield real_cluster
     assert command("stop") == "no cluster of ours on this machine\n"
 

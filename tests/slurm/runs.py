@@ -29,15 +29,8 @@ class Run:
     def __init__(self, project: Project, *targets: str, site: dict):
         self.project, self.folder = project, project.folder
         (self.folder / "profiles/slurm/site.yaml").write_text(yaml.safe_dump(site))
-        self.command = [
-            "snakemake",
-            "--profile",
-            "slurm",
-            *QUICK,
-            "--configfile",
-            "config/smoke.yaml",
-            *targets,
-        ]
+        options = ("--profile", "slurm", *QUICK, "--configfile", "config/smoke.yaml")
+        self.command = ["snakemake", *targets, *options]
         self.process: subprocess.Popen | None = None
 
     def start(self) -> Run:
@@ -56,7 +49,7 @@ class Run:
         """What Snakemake said so far, in all its starts."""
         return (self.folder / "snakemake.log").read_text()
 
-    def finish(self, seconds: float = 400) -> str:
+    def finish(self, seconds: float = 600) -> str:
         """Wait for a good end; returns what Snakemake said."""
         try:
             status = self.process.wait(timeout=seconds)
@@ -66,7 +59,7 @@ class Run:
         assert status == 0, f"{status}:\n{self.log[-6000:]}"
         return self.log
 
-    def wait(self, what: Callable[[], Any], seconds: float = 200) -> Any:
+    def wait(self, what: Callable[[], Any], seconds: float = 400) -> Any:
         """Wait until ``what()`` is true, while Snakemake runs; returns it."""
         end = time.monotonic() + seconds
         while not (found := what()):

@@ -44,7 +44,7 @@ def test_smoke_runs_to_its_report(prepared, tmp_path):
     ("changes", "words"),
     [
         ({"slurm_partition": "nope"}, ["Invalid partition name", "there is: partition cpu; partition gpu"]),
-        ({"gpu": 9}, ["--gpus=9", "not available", "gpu:4"]),
+        ({"gpu": 13}, ["--gpus=13", "not available", "gpu:4"]),
         ({"gpu_model": "h100"}, ["--gpus=h100:1", "not available"]),
         ({"gres": "fpga:1", "gpu": 0}, ["Invalid generic resource"]),
         ({"mem_mb": 900_000}, ["not available", "64000 MB"]),
