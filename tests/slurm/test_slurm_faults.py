@@ -43,12 +43,21 @@ def in_training(run: Run) -> str:
     return run.wait(lambda: run.jobs())[0]
 
 
+def hold(run: Run) -> None:
+    """Stop the training process, or it might be ready before its fault. Slurm wakes it to end it."""
+    for process in run.training():
+        os.kill(process, signal.SIGSTOP)
+
+
 def submitted(run: Run) -> list[str]:
     return re.findall(r"has been submitted with SLURM jobid (\d+)", run.log)
 
 
 def log_of_training(run: Run) -> str:
-    return run.find("logs/dml/**/train.log").read_text(errors="replace")
+    try:
+        return run.find("logs/dml/**/train.log").read_text(errors="replace")
+    except (AttributeError, FileNotFoundError):  # Snakemake deletes it before a new attempt
+        return ""
 
 
 def cancelled(run, cluster):
@@ -71,8 +80,7 @@ def requeued(run, cluster):
 
 def over_time(run, cluster):
     in_training(run.start())
-    for process in run.training():
-        os.kill(process, signal.SIGSTOP)  # or it would be ready in time
+    hold(run)
     run.finish()
     assert "SLURM status is: 'TIMEOUT'" in run.log
     assert "saved on SIGTERM" in log_of_training(run)
@@ -89,6 +97,7 @@ def out_of_memory(run, cluster):
 
 def controller_killed(run, cluster):
     job = in_training(run.start())
+    hold(run)
     run.process.kill()
     run.process.wait()
     assert run.jobs() == [job]  # goes on without its controller
@@ -101,8 +110,7 @@ def controller_killed(run, cluster):
 def node_lost(run, cluster):
     """A node stops answering while its job goes on; Slurm starts the job a second time, on the other node."""
     job = in_training(run.start())
-    first = run.training()
-    os.kill(first[0], signal.SIGSTOP)  # still there when the second comes
+    hold(run)
     cluster.end("slurmd-two")
     run.wait(lambda: "another process works on this" in log_of_training(run))
     assert run.jobs("running", "%A %N") == [f"{job} one"]
