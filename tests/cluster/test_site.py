@@ -115,6 +115,9 @@ def test_cells_share_jobs_only_when_they_are_packed(site):
     packed = site({"privacy_attack": {"partition": "cpu"}}, pack=8).profile()
     assert packed["groups"]["privacy_attack"] == "cells_cpu"
     assert packed["groups"]["dml_train"] == packed["groups"]["dml_attack"] == "cells_gpu"
+    assert all(
+        asked["turn"] == packed["resources"]["turn"] == 1 for asked in packed["set-resources"].values()
+    )
     assert packed["group-components"] == {"cells_cpu": 8, "cells_gpu": 8}
 
 

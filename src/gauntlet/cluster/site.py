@@ -70,14 +70,17 @@ class Site(Strict):
         }
         if self.pack == 1:
             return wide
-        # Cells that share a job run one after the other where they need a GPU. A group is of one partition.
+        # Cells that share a job follow each other, whatever room there is: it asks for the most of any of
+        # them, and for the sum of their minutes. A group is of one partition.
+        for resources in wide["set-resources"].values():
+            resources["turn"] = 1
         groups = {rule: f"cells_{ask.partition}" for rule, ask in asked.items()}
         return {
             **wide,
             "groups": groups,
             "group-components": dict.fromkeys(sorted(set(groups.values())), self.pack),
-            "resources": {"gpu": max(1, *(ask.gpu or 0 for ask in asked.values()))},
-            "set-resource-scopes": {"gpu": "local"},
+            "resources": {"turn": 1},
+            "set-resource-scopes": {"turn": "local"},
         }
 
     def _resources(self, ask: Ask) -> dict[str, Any]:
