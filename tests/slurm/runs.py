@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,13 @@ class Run:
             status = f"no end after {seconds} s"
         assert status == 0, f"{status}:\n{self.log[-6000:]}"
         return self.log
+
+    def end(self) -> None:
+        """Leave no process of this run behind, however the test went."""
+        for process in (self.process.pid, *self.training()):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.wait()
 
     def wait(self, what: Callable[[], Any], seconds: float = 400) -> Any:
         """Wait until ``what()`` is true, while Snakemake runs; returns it."""

@@ -153,7 +153,10 @@ def outcomes(prepared, cluster, tmp_path_factory):
 
     def inject(name, fault, asked):
         run = Run(base.copy(folder / name), "measurements", "--config", "study=eat", site=asked)
-        fault(run, cluster)
+        try:
+            fault(run, cluster)
+        finally:
+            run.end()
         return run
 
     with ThreadPoolExecutor(len(FAULTS)) as pool:
