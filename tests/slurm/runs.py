@@ -63,10 +63,11 @@ class Run:
 
     def end(self) -> None:
         """Leave no process of this run behind, however the test went."""
-        for process in (self.process.pid, *self.training()):
+        self.process.kill()
+        self.process.wait()
+        for process in self.training():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self.process.wait()
 
     def wait(self, what: Callable[[], Any], seconds: float = 400) -> Any:
         """Wait until ``what()`` is true, while Snakemake runs; returns it."""
