@@ -1,11 +1,14 @@
 # Gauntlet: data -> train -> attack -> measurements -> figures, tables, claims -> report.
 # Rules hold no science: each calls one `gauntlet` command that a person can paste into a shell.
-import shutil
-
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.20")
+
+
+# A command takes the place of the shell that starts it. When Slurm ends a job it tells every process, and a shell
+# ends at once: its command would be killed with it, before it has saved its state.
+shell.prefix("set -euo pipefail; exec ")
 
 
 # An explicit --configfile replaces the default scale as a whole; it is not merged into it.
@@ -26,14 +29,12 @@ include: "workflow/rules/shadows.smk"
 include: "workflow/rules/privacy.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/cluster.smk"
 
 
 onstart:
-    if workflow.executor_plugin.name == "slurm" and not shutil.which("sbatch"):
-        raise WorkflowError(
-            "no Slurm on this machine: sbatch is not on PATH\n  remedy: log in to the cluster's submit"
-            " host, load its Slurm module, or leave out --profile slurm"
-        )
+    if workflow.executor_plugin.name == "slurm":
+        before_slurm()
 
 
 # ---- named targets ---------------------------------------------------------------------------------

@@ -22,6 +22,10 @@ NEEDS = {
     "chromium": (lambda: shutil.which("chromium") is not None, "install chromium"),
     "git": (lambda: shutil.which("git") is not None, "install git"),
     "make": (lambda: shutil.which("make") is not None, "install make"),
+    "slurm": (
+        lambda: all(map(shutil.which, ("munged", "slurmctld", "slurmd", "srun"))),
+        "install munge, slurmctld, slurmd and slurm-client",
+    ),
     "apt": (lambda: shutil.which("apt-get") is not None, "run on Debian, or install apt"),
 }
 

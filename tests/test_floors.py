@@ -26,6 +26,7 @@ FLOORS = {
     "report": 5,
     "cell": 6,
     "costs": 6,
+    "cluster": 6,
     "options": 6,
     "plan": 6,
     "reproduce": 6,

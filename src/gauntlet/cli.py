@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -151,6 +152,7 @@ def _train(family: str):
     ) -> None:
         from gauntlet.cell import family_settings
         from gauntlet.core import devices, processes
+        from gauntlet.core.lock import alone
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell)
@@ -163,14 +165,15 @@ def _train(family: str):
             where = processes.join(where)
         elif (together := devices.sharing(where, gpus, found.gpus)) > 1:
             processes.together(together, sys.argv)
-        import_module(f"gauntlet.families.{family}.train").run(
-            found.identity,
-            found.seeds,
-            found.train_folder,
-            found.state_folder,
-            where,
-            **{name: other.weights for name, other in found.needs("train").items()},
-        )
+        with alone(found.state_folder / "train.lock") if processes.leader() else nullcontext():
+            import_module(f"gauntlet.families.{family}.train").run(
+                found.identity,
+                found.seeds,
+                found.train_folder,
+                found.state_folder,
+                where,
+                **{name: other.weights for name, other in found.needs("train").items()},
+            )
 
     return train
 
@@ -184,20 +187,22 @@ def _attack(family: str):
         threads: Threads = 1,
     ) -> None:
         from gauntlet.core import devices
+        from gauntlet.core.lock import alone
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell, attack)
-        where = devices.setup(device, threads)
-        import_module(f"gauntlet.families.{family}.evaluate").run(
-            found.identity,
-            found.evaluate,
-            found.seeds,
-            out=found.attack_folder,
-            device=where,
-            state=found.state_folder,
-            **({"model": found.weights} if "train" in found.steps else {}),
-            **{name: other.weights for name, other in found.needs("attack").items()},
-        )
+        with alone(found.state_folder / f"{found.attack}.lock"):
+            where = devices.setup(device, threads)
+            import_module(f"gauntlet.families.{family}.evaluate").run(
+                found.identity,
+                found.evaluate,
+                found.seeds,
+                out=found.attack_folder,
+                device=where,
+                state=found.state_folder,
+                **({"model": found.weights} if "train" in found.steps else {}),
+                **{name: other.weights for name, other in found.needs("attack").items()},
+            )
 
     return attack
 
@@ -348,9 +353,11 @@ def report(config: Config) -> None:
 def plan(
     config: Config,
     study: Annotated[str | None, typer.Option(help="One study; all of the scale when absent.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once; the profile's when absent.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Jobs at once; the site file's when absent.")
+    ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="A Snakemake profile, e.g. slurm; this machine when absent.")
+        str | None, typer.Option(help="slurm: the cluster of the site file; this machine when absent.")
     ] = None,
     speedup: Annotated[
         float | None,
@@ -375,7 +382,7 @@ def plan(
     text, works = planned.run(
         make_plan(content, file=config),
         jobs=jobs,
-        site=profile,
+        profile=profile,
         speedup=speedup,
         device=device,
         as_json=as_json,

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.registry import PACKAGE
-from gauntlet.costs import checks, profile
+from gauntlet.costs import checks, place
 from gauntlet.plan import load_plan
 
 Usage = namedtuple("Usage", "total used free")
@@ -35,8 +34,22 @@ def sinfo(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def site(at_the_root):
-    return profile.load("slurm")
+def site(at_the_root, tmp_path, monkeypatch):
+    """A GPU partition for what trains and attacks; attempts ask for 4, 8 and 12 hours."""
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "pack": 3,
+                "resources": {
+                    "default": {"partition": "gpu", "runtime": 240, "mem_mb": 1000},
+                    "privacy_attack": {"partition": "cpu", "runtime": 60, "max_runtime": 90},
+                },
+            }
+        )
+    )
+    monkeypatch.setenv("GAUNTLET_SITE", str(file))
+    return place.load("slurm")
 
 
 def states(found):
@@ -128,32 +141,27 @@ def test_without_an_answer_from_slurm_nothing_is_claimed(sinfo, site):
     sinfo(status=1)
     (note,) = checks.slurm(site, ["dml_train"], {})
     assert (note.state, "not checked" in note.text) == ("note", True)
-    assert checks.slurm(profile.load(None), ["dml_train"], {}) == []
+    assert checks.slurm(place.load(None), ["dml_train"], {}) == []
 
 
-def test_groups_pack_jobs(tmp_path):
-    file = tmp_path / "config.yaml"
-    content = {"executor": "slurm", "groups": {"a": "few", "b": "few"}, "group-components": {"few": 3}}
-    file.write_text(yaml.safe_dump(content))
-    # four jobs of a and one of b in groups of three, and two of c by themselves
-    assert profile.load(str(tmp_path)).packed(["a", "a", "a", "a", "b", "c", "c"]) == 4
+def test_packed_cells_are_one_job(site):
+    # four and one of partition gpu in packs of three, two of cpu in one; claims are made by the submit host
+    rules = [*["dml_train"] * 4, "dml_attack", *["privacy_attack"] * 2, "claims"]
+    assert site.submitted(rules) == 2 + 1
+    assert place.load(None).submitted(rules) == 8
 
 
-def test_a_profile_must_be_there_and_legible(tmp_path, at_the_root):
-    assert profile.load("profiles/slurm").jobs == profile.load("slurm").jobs == 100
+def test_a_place_is_a_site_or_this_machine(site):
+    assert site.jobs == 100
+    assert place.load(None).jobs == os.cpu_count()
     with pytest.raises(GauntletError, match="no profile 'absent'"):
-        profile.load("absent")
-    (tmp_path / "config.yaml").write_text("default-resources: {runtime: 'attempt ** 2'}")
-    with pytest.raises(GauntletError, match="not understood"):
-        profile.load(str(tmp_path)).minutes("dml_train")
+        place.load("absent")
 
 
-def test_the_profile_of_the_repository_asks_for_growing_time():
-    site = profile.Profile(
-        None, yaml.safe_load((PACKAGE.parents[1] / "profiles/slurm/config.yaml").read_text())
-    )
+def test_time_grows_up_to_what_the_site_allows(site):
     assert [site.minutes("dml_train", attempt) for attempt in (1, 2, 3)] == [240, 480, 720]
-    assert [site.minutes("claims", attempt) for attempt in (1, 2)] == [30, 60]
+    assert [site.minutes("privacy_attack", attempt) for attempt in (1, 2)] == [60, 90]
+    assert site.minutes("claims") is None
 
 
 @pytest.mark.parametrize(

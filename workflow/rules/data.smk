@@ -10,6 +10,7 @@ rule prepare:
     wildcard_constraints:
         root="data|datasets",
     retries: 2
+    localrule: True
     conda:
         ENVIRONMENT
     message:
@@ -25,6 +26,7 @@ rule imagenet:
     log:
         "logs/data/{file}.log",
     retries: 2
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -19,6 +19,8 @@ rule dml_train:
         "logs/dml/{dataset}/{architecture}/{model}/seeds-{block}/train.benchmark.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        gpu=lambda w: cell_of("dml", w).gpus,
     params:
         identity=lambda w: cell_of("dml", w).identity,
         code=lambda w: cell_of("dml", w).train_code(),

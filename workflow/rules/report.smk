@@ -8,6 +8,7 @@ rule claims:
         "paper_figures/claims.json",
     log:
         "logs/claims.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:
@@ -27,6 +28,7 @@ rule track:
         f"results/tracking/{PLAN.scale.scale}.json",
     log:
         "logs/track.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:
@@ -49,6 +51,7 @@ rule report:
         "paper_figures/index.html",
     log:
         "logs/report.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -17,6 +17,7 @@ for family in sorted({plan.study.family for plan in PLAN.studies.values()}):
             "logs/studies/{study}/{scale}/gather.log",
         wildcard_constraints:
             study="|".join(studies_of(family)),
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -51,6 +52,7 @@ for study in [name for name in STUDIES if declared_in(name, "figures")]:
             "logs/studies/{study}/figures.log",
         wildcard_constraints:
             study=study,
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -75,6 +77,7 @@ for study in [name for name in STUDIES if declared_in(name, "tables")]:
             "logs/studies/{study}/tables.log",
         wildcard_constraints:
             study=study,
+        localrule: True
         conda:
             ENVIRONMENT
         params:

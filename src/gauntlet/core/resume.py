@@ -72,14 +72,14 @@ class Resume:
 
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
-            identity = saved["identity"]
+            identity, when = saved["identity"], saved["saved"]
         except Exception as error:  # whatever a damaged file makes the reader raise
             self._refuse(f"damaged ({type(error).__name__})")
             return None
         if identity != self.identity:
             self._refuse("of another configuration or code")
             return None
-        print(f"resuming from {self.path}", file=sys.stderr)
+        print(f"resuming from {self.path}, saved {when}", file=sys.stderr)
         return saved["state"]
 
     def _refuse(self, why: str) -> None:
@@ -93,18 +93,20 @@ class Resume:
         if not processes.leader():
             return
         if self._signal is not None:
-            self.save(state())
+            name = signal.Signals(self._signal).name
+            self.save(state(), f"on {name}")
+            print(f"{name}: ending; the next run goes on from {self.path}", file=sys.stderr)
             sys.exit(128 + self._signal)
         if time.monotonic() - self._last >= self.every:
             self.save(state())
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Write the state now, whole or not at all."""
+    def save(self, state: dict[str, Any], when: str = "in time") -> None:
+        """Write the state now, whole or not at all; ``when`` is told to whoever goes on from it."""
         if self.path is not None and processes.leader():
             import torch
 
             buffer = io.BytesIO()
-            torch.save({"identity": self.identity, "state": state}, buffer)
+            torch.save({"identity": self.identity, "state": state, "saved": when}, buffer)
             with atomic(self.path) as temporary:
                 temporary.write_bytes(buffer.getvalue())
         self._last = time.monotonic()

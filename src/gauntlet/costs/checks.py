@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from gauntlet.cell import Cell
-from gauntlet.costs.profile import Profile
+from gauntlet.cluster import slurm as cluster
+from gauntlet.core.errors import GauntletError
+from gauntlet.costs.place import Place
 from gauntlet.data import registry, sizes
 
 #: Sources that serve only what somebody has put there.
@@ -91,68 +91,57 @@ def disk(need: float, folder: Path = Path(".")) -> Check:
     return Check("ok", text) if need <= free else Check("fault", text, "free some, or run on a larger disk")
 
 
-def slurm(profile: Profile, rules: Iterable[str], longest: dict[str, float]) -> list[Check]:
-    """Whether the profile's partitions exist, and whether their limits and its runtimes suffice.
+def slurm(place: Place, rules: Iterable[str], longest: dict[str, float]) -> list[Check]:
+    """Whether the site's partitions exist, and whether their limits and its runtimes suffice.
 
     Args:
         rules: of the run's jobs.
         longest: rule -> seconds of its longest job, where that is planned.
     """
-    if not profile.slurm:
+    if not place.slurm:
         return []
     rules, found = sorted(set(rules)), []
     for rule in rules:
-        minutes = profile.minutes(rule)
+        minutes = place.minutes(rule)
         if minutes is not None and longest.get(rule, 0) > 60 * minutes:
             text = f"{rule}: a job of about {hours(longest[rule])} in {hours(60 * minutes)} of runtime"
-            remedy = "raise its runtime in the profile; a job that is stopped goes on at the next attempt"
+            remedy = f"raise its runtime in {place.file}; a job that is stopped goes on at the next attempt"
             found.append(Check("note", text, remedy))
     if (limits := partitions()) is None:
         return [*found, Check("note", "partitions are not checked: no sinfo on this machine")]
     wanted: dict[str | None, list[str]] = {}
-    last = profile.attempts
+    last = place.attempts
     for rule in rules:
-        wanted.setdefault(profile.resource(rule, "slurm_partition"), []).append(rule)
+        wanted.setdefault(place.ask(rule).partition, []).append(rule)
     for name, users in wanted.items():
         if name is None:
             continue
         if name not in limits:
-            remedy = f"set slurm_partition in {profile.file} to one of: {', '.join(sorted(limits))}"
+            remedy = f"set partition in {place.file} to one of: {', '.join(sorted(limits))}"
             found.append(Check("fault", f"there is no partition {name!r} ({', '.join(users)})", remedy))
             continue
         for rule in users:
-            minutes, limit = profile.minutes(rule), limits[name]
+            minutes, limit = place.minutes(rule), limits[name]
             if minutes is not None and limit is not None and minutes > limit:
                 text = f"{rule} asks for {minutes:g} minutes, and partition {name} gives at most {limit:g}"
-                remedy = f"lower its runtime in {profile.file}, or name another partition"
+                remedy = f"lower its runtime in {place.file}, or name another partition"
                 found.append(Check("fault", text, remedy))
-            elif minutes is not None and limit is not None and profile.minutes(rule, last) > limit:
+            elif minutes is not None and limit is not None and place.minutes(rule, last) > limit:
                 text = f"{rule}: attempt {last} asks for more than the {limit:g} minutes of partition {name}"
-                found.append(Check("note", text, f"lower retries or the runtime in {profile.file}"))
+                found.append(Check("note", text, f"lower retries or the runtime in {place.file}"))
     return found or [Check("ok", f"partitions: {', '.join(sorted(filter(None, wanted)))}")]
 
 
 def partitions() -> dict[str, float | None] | None:
     """Partition -> its time limit in minutes (None: unlimited), as ``sinfo`` says; None where it does not."""
-    if shutil.which("sinfo") is None:
-        return None
     try:
-        asked = subprocess.run(
-            ["sinfo", "--noheader", "--format=%R|%l"], capture_output=True, text=True, check=True, timeout=30
-        )
-    except (OSError, subprocess.SubprocessError):
+        asked = cluster.call("sinfo", "--noheader", "--format=%R|%l")
+    except GauntletError:
+        return None
+    if asked.returncode:
         return None
     lines = [line.split("|") for line in asked.stdout.split() if "|" in line]
-    return {name: _minutes(limit) for name, limit in lines}
-
-
-def _minutes(limit: str) -> float | None:
-    """Minutes of Slurm's ``days-hours:minutes:seconds``, whose first parts may be absent."""
-    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit)
-    if not match:
-        return None  # infinite, or not set
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return 1440 * days + 60 * hours + minutes + seconds / 60
+    return {name: cluster.minutes(limit) for name, limit in lines}
 
 
 def size(count: float) -> str:

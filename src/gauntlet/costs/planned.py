@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from gauntlet.costs import against, checks, forecast, printed, profile, rates
+from gauntlet.costs import against, checks, forecast, place, printed, rates
 from gauntlet.costs.jobs import of_cells
 from gauntlet.plan import Plan
 
@@ -14,7 +14,7 @@ def run(
     plan: Plan,
     *,
     jobs: int | None = None,
-    site: str | None = None,
+    profile: str | None = None,
     speedup: float | None = None,
     device: str | None = None,
     as_json: bool = False,
@@ -22,17 +22,17 @@ def run(
     """The plan in words (or as JSON), and whether the run can work as configured.
 
     Args:
-        jobs: at once; the profile's when None.
-        site: a Snakemake profile; None is this machine.
-        speedup: how many times as fast a GPU is assumed to be, for the rules that ask for one (without a
-            profile of a cluster: for all).
+        jobs: at once; the site file's when None.
+        profile: ``slurm``, or None for this machine.
+        speedup: how many times as fast a GPU is assumed to be, for the rules that ask for one (on this
+            machine: for all).
         device: a part of the measured device's name.
     """
-    where = profile.load(site)
+    where = place.load(profile)
     cells = list(plan.cells())
     todo = of_cells(cells).values()
     rules = sorted({job.rule for job in todo})
-    on_gpu = [rule for rule in rules if not where.slurm or where.resource(rule, "gpu")]
+    on_gpu = [rule for rule in rules if not where.slurm or where.ask(rule).gpu or where.ask(rule).gres]
     found, strangers = rates.measured()
     known = rates.Rates(found, device, rates.startup(), dict.fromkeys(on_gpu, speedup) if speedup else {})
     slots = jobs or where.jobs
@@ -50,7 +50,7 @@ def run(
     ]
     assumed = printed.assumptions(total, known, strangers, slots, against.accuracy(found))
     works = all(check.state != "fault" for check in seen)
-    submitted = where.packed(left + others)
+    submitted = where.submitted(left + others)
     if as_json:
         whole = printed.as_json(parts, total, known, slots, submitted, seen, assumed)
         return json.dumps(whole, indent=1), works
