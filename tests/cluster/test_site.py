@@ -83,7 +83,7 @@ def test_a_rules_own_entry_wins_over_its_step_and_that_over_the_default(site):
     assert found.ask("shadows_train") == Ask(partition="gpu", runtime=120, mem_mb=1000, cpus=2)
     assert found.ask("dml_attack") == Ask(partition="gpu", runtime=60, mem_mb=1000)
     assert found.profile()["set-threads"] == {
-        rule: 2 for rule in found.profile()["set-resources"] if rule.endswith("_train")
+        rule: 2 if rule.endswith("_train") else 1 for rule in found.profile()["set-resources"]
     }
 
 
