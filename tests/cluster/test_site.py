@@ -83,7 +83,7 @@ def test_a_rules_own_entry_wins_over_its_step_and_that_over_the_default(site):
     assert found.ask("shadows_train") == Ask(partition="gpu", runtime=120, mem_mb=1000, cpus=2)
     assert found.ask("dml_attack") == Ask(partition="gpu", runtime=60, mem_mb=1000)
     assert found.profile()["set-threads"] == {
-        rule: 2 for rule in found.profile()["set-resources"] if rule.endswith("_train")
+        rule: 2 if rule.endswith("_train") else 1 for rule in found.profile()["set-resources"]
     }
 
 
@@ -106,8 +106,13 @@ def test_every_attempt_asks_for_more_up_to_the_most(site):
 )
 def test_what_is_asked_for_reaches_the_plugin_under_its_own_names(site, entry, expected):
     common = {"slurm_partition", "runtime", "mem_mb"}
-    asked = site({"dml_train": entry}).profile()["set-resources"]["dml_train"]
+    asked = site({"dml_attack": entry}).profile()["set-resources"]["dml_attack"]
     assert {name: value for name, value in asked.items() if name not in common} == expected
+
+
+@pytest.mark.parametrize(("entry", "gpu"), [({"gpu": 1}, None), ({"gpu": 0}, 0), ({"gpu": 2}, 2), ({}, 0)])
+def test_the_plan_says_how_many_gpus_share_a_training_unless_the_site_has_other_than_one(site, entry, gpu):
+    assert site({"dml_train": entry}).profile()["set-resources"]["dml_train"].get("gpu") == gpu
 
 
 def test_cells_share_jobs_only_when_they_are_packed(site):

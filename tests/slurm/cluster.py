@@ -175,9 +175,9 @@ def _may_start() -> None:
     for name in ("slurm.conf", "gres.conf"):
         if (ETC / name).exists() and not _ours(ETC / name):
             raise Refused(f"{ETC / name} belongs to another Slurm")
-    daemons = ("munged", "slurmctld", "slurmd")
+    # A Munge of the system is no obstacle: ours has its own key and socket.
     living = [path for path in Path("/proc").glob("[0-9]*") if _begun(int(path.name))]
-    running = {name for name in map(_name, living) if name in daemons}
+    running = {name for name in map(_name, living) if name in ("slurmctld", "slurmd")}
     if running:
         raise Refused(f"another {' and '.join(sorted(running))} runs on this machine")
 

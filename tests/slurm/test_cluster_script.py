@@ -34,14 +34,14 @@ def test_the_files_of_another_slurm_are_not_touched(elsewhere, name):
 
 
 def test_a_machine_with_other_daemons_is_refused(elsewhere, tmp_path):
-    daemon = tmp_path / "munged"
+    daemon = tmp_path / "slurmd"
     daemon.symlink_to("/usr/bin/sleep")
     process = subprocess.Popen([daemon, "600"])
     name = Path(f"/proc/{process.pid}/comm")
     try:
-        while name.read_text() != "munged\n":  # still this Python
+        while name.read_text() != "slurmd\n":  # still this Python
             time.sleep(0.01)
-        with pytest.raises(elsewhere.Refused, match=r"another .*munged"):
+        with pytest.raises(elsewhere.Refused, match=r"another .*slurmd"):
             elsewhere.start()
         assert process.poll() is None
     finally:

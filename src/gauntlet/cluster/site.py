@@ -66,7 +66,7 @@ class Site(Strict):
         asked = {rule: self.ask(rule) for rule in cell_rules()}
         wide = {
             "set-resources": {rule: self._resources(rule, ask) for rule, ask in asked.items()},
-            "set-threads": {rule: ask.cpus for rule, ask in asked.items() if ask.cpus},
+            "set-threads": {rule: ask.cpus or 1 for rule, ask in asked.items()},
         }
         if self.pack == 1:
             return wide
