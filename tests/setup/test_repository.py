@@ -141,6 +141,6 @@ def test_the_conda_environments_use_the_locks(root, name):
 
 def test_ci_runs_the_readmes_test_command(root):
     script = (root / ".ci" / "run").read_text()
-    assert script.rstrip().endswith("exec make test")
+    assert script.rstrip().endswith("make test\nexec make test_slurm")
     assert "GAUNTLET_REQUIRE_ALL=1" in script
     assert "make test" in (root / "README.md").read_text()
