@@ -72,7 +72,10 @@ def test_a_gpu_is_an_assumption_and_said_to_be_one():
     assert any("GPU: not measured" in line for line in plain["assumed"])
 
 
-def test_rules_without_a_gpu_stay_on_cores():
+def test_rules_without_a_gpu_stay_on_cores(tmp_path, monkeypatch):
+    site = tmp_path / "site.yaml"
+    site.write_text("resources: {default: {partition: cpu, runtime: 60, mem_mb: 1000, gpu: 0}}")
+    monkeypatch.setenv("GAUNTLET_SITE", str(site))
     found = as_json(
         "--config", "config/mini.yaml", "--study", "mega", "--profile", "slurm", "--speedup", "10"
     )

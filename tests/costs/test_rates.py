@@ -154,11 +154,12 @@ def test_a_study_is_not_planned_from_its_own_run_elsewhere():
 
 
 def test_published_runs_are_planned_within_the_factor_that_the_docs_state(at_the_root):
-    """Each study at each scale from all others: also at desk, which is up to a hundred times mini. Inversions
-    on 8 x 8 pixels are bound by their steps, which the docs say."""
+    """Each study at each scale from all others: also at desk, which is up to a hundred times mini. Jobs on
+    8 x 8 pixels are bound by their steps, inversions most of all, which the docs say."""
     (stated,) = re.findall(r"within\s+a\s+factor\s+of\s+(\d+(?:\.\d+)?)", Path("docs/plan.md").read_text())
     found = measured([Path("published")])[0]
-    rows = accuracy(one for one in found if one.job.family != "inversion")
+    large = [one for one in found if one.job.family != "inversion" and "/digits/" not in one.job.name]
+    rows = accuracy(large)
     assert len(rows) >= 10
     for row in rows:
         assert 1 / float(stated) < row.ratio < float(stated), row
