@@ -65,7 +65,7 @@ def reconstructions(
                 pictures.show(axis, one.png, f"{one.psnr:.1f} dB")
     names = [ORIGINAL, *_names(study, columns)]
     for axis, name in zip(axes[0], names, strict=True):
-        text = textwrap.fill(name, max(9, 96 // len(names)))
+        text = textwrap.fill(name, max(9, 96 // len(names)), break_long_words=False)
         heading = {"ha": "center", "va": "bottom", "fontsize": 6, "fontweight": "bold"}
         axis.annotate(text, (0.5, 1.22), xycoords="axes fraction", **heading)
     note = "the first seed; above each reconstruction its PSNR"
