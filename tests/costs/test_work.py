@@ -138,6 +138,9 @@ def test_an_inversion_by_hand():
     assert only(inversion.train(cell)) == 4 * (5 * 40 + 50)
     # the last model; in two rounds what was sent, and what came back from five
     assert only(inversion.weights(cell)) == 1 + 2 * 6
+    few = identity(data=CLIENTS, train=train | {"selected": 1, "observe": [1]})
+    assert only(inversion.weights(few)) == 1 + 2
+    assert only(inversion.attack(few, evaluate)) == 1 * 40 * (3 * 10 + 1 * 10 * 2)
 
 
 def test_shadow_models_by_hand():

@@ -25,9 +25,8 @@ class Ask(Strict):
     """What a job asks Slurm for; None leaves it to a wider entry."""
 
     partition: str | None = None
-    runtime: Positive | None = (
-        None  #: minutes of the first attempt; the second has twice, the third thrice as many
-    )
+    #: Minutes of the first attempt; the second has twice, the third thrice as many.
+    runtime: Positive | None = None
     max_runtime: Positive | None = None  #: minutes that no attempt exceeds
     mem_mb: Positive | None = None  #: of the first attempt, for all CPUs together
     max_mem_mb: Positive | None = None

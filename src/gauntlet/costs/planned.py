@@ -46,7 +46,7 @@ def run(
         *checks.pretrained(cells),
         checks.disk(need + total.weights + (total.tables or 0)),
         *([checks.Check("note", f"size not known: {', '.join(unknown)}")] if unknown else []),
-        *checks.slurm(where, [*rules, *others], longest),
+        *checks.slurm(where, rules, longest),
     ]
     assumed = printed.assumptions(total, known, strangers, slots, against.accuracy(found))
     works = all(check.state != "fault" for check in seen)
@@ -57,7 +57,9 @@ def run(
     lines = [
         *printed.table(parts, total),
         "",
-        f"{submitted} jobs to {'submit' if where.slurm else 'run'}, with those for data, figures and tables.",
+        f"{submitted} jobs to submit; data, figures and tables are made on the submit host."
+        if where.slurm
+        else f"{submitted} jobs to run, with those for data, figures and tables.",
         *assumed,
         "",
         *printed.report(seen),

@@ -17,7 +17,8 @@ def attack(identity: dict[str, Any], evaluate: dict[str, Any]) -> dict[tuple[str
     """(kind, architecture) -> passes of one seed: targets x restarts x iterations x observed rounds x its
     images; that a simulation passes them once per local epoch is not counted."""
     data, settings = Data(**identity["data"]), Evaluate(**evaluate)
-    targets = min(data.clients, settings.targets or data.clients)
+    seen = Train(**identity["train"]).selected
+    targets = min(seen, settings.targets or seen)
     images = federated.owned(identity["dataset"], data) / data.clients
     passes = sum(
         (attack.restarts or settings.restarts) * (attack.iterations or settings.iterations) * attack.rounds
@@ -28,6 +29,6 @@ def attack(identity: dict[str, Any], evaluate: dict[str, Any]) -> dict[tuple[str
 
 def weights(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
     """(kind, architecture) -> networks of which a seed keeps the weights: the model at the end, and in every
-    observed round what the server sent and got from each client."""
-    seen = len(Train(**identity["train"]).observe) * (1 + identity["data"]["clients"])
-    return {("classifier", identity["architecture"]): 1 + seen}
+    observed round what the server sent and got from each client that took part."""
+    recipe = Train(**identity["train"])
+    return {("classifier", identity["architecture"]): 1 + len(recipe.observe) * (1 + recipe.selected)}
