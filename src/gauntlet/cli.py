@@ -156,11 +156,12 @@ def _train(family: str):
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell)
-        if (gpus or 1) > 1 and not getattr(family_settings(family), "SHARED", False):
+        settings = family_settings(family)
+        if (gpus or 1) > 1 and not getattr(settings, "SHARED", False):
             raise GauntletError(
                 f"trainings of family {family} are not shared", key="--gpus", remedy="leave it out"
             )
-        where = devices.setup(device, threads)
+        where = devices.setup(device, threads, tf32=getattr(settings, "TF32", False))
         if processes.joined():
             where = processes.join(where)
         elif (together := devices.sharing(where, gpus, found.gpus)) > 1:

@@ -7,7 +7,7 @@ import os
 from gauntlet.core.errors import GauntletError
 
 
-def setup(device: str = "auto", threads: int = 1):
+def setup(device: str = "auto", threads: int = 1, tf32: bool = False):
     """Choose the device and make the run deterministic; call once at the start of a step.
 
     One thread is right for small nets: two jobs of two threads each on two cores are many times
@@ -16,6 +16,8 @@ def setup(device: str = "auto", threads: int = 1):
     Args:
         device: ``auto`` (a GPU when there is one), ``cpu``, ``cuda`` or ``cuda:1``.
         threads: CPU threads for torch and faiss.
+        tf32: let a GPU multiply float32 numbers by TF32 (10 bits of mantissa). Otherwise products are IEEE
+            float32, convolutions too, where torch's own default is TF32.
 
     Returns:
         A ``torch.device``.
@@ -39,6 +41,8 @@ def setup(device: str = "auto", threads: int = 1):
     # What deterministic mode adds to every torch.empty; in a thread of ours it would start a team of torch's.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
+    for products in (torch.backends.cuda.matmul, torch.backends.cudnn.conv):
+        products.fp32_precision = "tf32" if tf32 else "ieee"
     return torch.device(device)
 
 

@@ -11,6 +11,9 @@ from gauntlet.core.config import Strict
 #: Step -> the tables (``core.tables``) that its job writes.
 TABLES = {"train": ("training",), "attack": ("scores", "predictions", "sanity")}
 
+#: Trainings may multiply by TF32 on a GPU (docs/cluster.md, "Precision").
+TF32 = True
+
 #: The registered kind of this family's networks.
 NETWORK = "classifier"
 

@@ -15,6 +15,9 @@ TABLES = {"train": ("training", "spread"), "attack": ("scores", "examples", "pro
 #: Several processes may share a training (``models.shared``).
 SHARED = True
 
+#: Trainings may multiply by TF32 on a GPU (docs/cluster.md, "Precision").
+TF32 = True
+
 #: The registered kind of this family's networks.
 NETWORK = "model"
 
