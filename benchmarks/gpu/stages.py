@@ -53,8 +53,8 @@ class Row:
 
 
 class Operations(TorchDispatchMode):
-    """Counts products and sums, backward passes too, as FlopCounterMode does, whose hooks break where a gradient
-    stops at a leaf, as an attack's does."""
+    """Counts products and sums, backward passes too, as FlopCounterMode does, whose hooks break where a
+    gradient stops at a leaf, as an attack's does."""
 
     total = 0
 
