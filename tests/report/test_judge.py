@@ -10,6 +10,7 @@ from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json
 from gauntlet.report.claims.board import judge_all, strict, summary
+from gauntlet.report.claims.correction import correct
 from gauntlet.report.claims.judge import combine, judge_claim, judge_study
 from gauntlet.report.claims.model import Claim
 from gauntlet.report.claims.statistics import t_interval
@@ -269,8 +270,9 @@ def test_the_console_shows_the_flags_of_a_claim_that_holds(flagged_folders):
     entry = check(minus={"method": "none"}, above=0)
     result = judged(flagged_folders[("none",)], entry)
     assert result["verdict"] == "holds"
+    result["corrected"] = correct({"T": result}, "none")["T"]
     board = {"studies": {"eat": {"study": "eat", "title": "t", "label": "l", "claims": {"T": result}}}}
-    assert "flagged: No defense" in summary(board)[-1]
+    assert "flagged: No defense" in summary(board)[2]
 
 
 def test_off_diagonal_transfer_is_the_mean_over_pairs(gathered):
