@@ -13,6 +13,7 @@ from gauntlet.core.files import write_text
 from gauntlet.report import sections
 from gauntlet.report.claims.board import RULE, numbers
 from gauntlet.report.claims.judge import judge_study
+from gauntlet.report.claims.words import evidence, p_value
 from gauntlet.report.figures import DPI
 from gauntlet.report.measurements import Measurements, read
 from gauntlet.report.sanity import sanity
@@ -66,6 +67,7 @@ def build(sources: Iterable[Source], out: str | Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"numbers": numbers, "signed": _signed, "label": _css_class}
+    environment.filters |= {"evidence": evidence, "p_value": p_value}
     page = environment.get_template("report.html").render(
         rule=RULE, studies=[_study(source, out) for source in sources]
     )

@@ -64,13 +64,13 @@ def evidence(claim: dict[str, Any]) -> str:
     direction = FAILS if verdict == FAILS else HOLDS
     parts = []
     if (p := claim["p"][direction]) is not None:
-        parts.append(p_value(p) + (" that it fails" if verdict == FAILS else ""))
+        parts.append(f"p {p_value(p)}" + (" that it fails" if verdict == FAILS else ""))
         if corrected[direction] is not None:
             after = f"after {CORRECTIONS[corrected['by']]} over {corrected['claims'][direction]} claims"
             parts[-1] += f", {after} {p_value(corrected[direction])}: {corrected['verdict']}"
     if claim["side"] == "within" and claim["tests"]:
         bounds = claim["tests"][claim["test"]]["bounds"]
-        parts.append(f"TOST: {', '.join(f'{bound} {p_value(p)}' for bound, p in bounds.items())}")
+        parts.append(f"TOST: {', '.join(f'{bound}: p {p_value(p)}' for bound, p in bounds.items())}")
     return "; ".join([*parts, *filter(None, [power(claim)])])
 
 
@@ -84,8 +84,8 @@ def power(judged: dict[str, Any]) -> str:
 
 
 def p_value(p: float) -> str:
-    """``p = 0.031``, ``p < 0.0001``"""
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.3g}"
+    """``0.0312``, ``< 0.0001``"""
+    return "< 0.0001" if p < 0.0001 else f"{p:.3g}"
 
 
 def listed(seeds: Iterable[int]) -> str:
