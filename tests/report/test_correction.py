@@ -76,7 +76,7 @@ def test_bh_keeps_the_share_of_wrong_ones_among_those_that_hold():
 def test_a_claim_of_many_checks_wrongly_holds_no_more_often(checks):
     """One check at its margin and all others far beyond: 2.5% (intersection-union)."""
     p, _ = simulated([0.0] + [9.0] * (checks - 1), shared=0)
-    claims = [claim_p([detail(holds=each) | {"verdict": "holds"} for each in row])["holds"] for row in p]
+    claims = [claim_p([detail(holds=each, verdict="holds") for each in row])["holds"] for row in p]
     assert np.mean(np.asarray(claims) <= ALPHA) == pytest.approx(ALPHA, abs=TOLERANCE)
 
 

@@ -57,8 +57,7 @@ def parse(model: type[M], content: Any, *, file: str | Path, key: str = "") -> M
             ) from None
         message = first["msg"].removeprefix("Value error, ")
         got = "" if first["type"] == "missing" else f" (got {_brief(first['input'])})"
-        remedy = "add this key" if first["type"] == "missing" else "correct the value"
-        raise GauntletError(f"{message}{got}", file=file, key=path, remedy=remedy) from None
+        raise GauntletError(f"{message}{got}", file=file, key=path, remedy="correct the value") from None
 
 
 def _brief(value: Any) -> str:

@@ -66,8 +66,9 @@ def build(sources: Iterable[Source], out: str | Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"numbers": numbers, "signed": _signed, "label": _css_class}
-    environment.filters |= {"evidence": evidence, "p_value": p_value}
+    environment.filters |= {
+        "numbers": numbers, "signed": _signed, "label": _css_class, "evidence": evidence, "p_value": p_value
+    }  # fmt: skip
     page = environment.get_template("report.html").render(
         rule=RULE, studies=[_study(source, out) for source in sources]
     )

@@ -74,9 +74,9 @@ def evidence(claim: dict[str, Any]) -> str:
     return "; ".join([*parts, *filter(None, [power(claim)])])
 
 
-def power(judged: dict[str, Any]) -> str:
-    """The power note of a comparison, or of a claim's deciding one; empty where nothing can be said."""
-    effect, side = judged["detectable"], judged["side"]
+def power(claim: dict[str, Any]) -> str:
+    """The power note of the comparison that decides; empty where nothing can be said."""
+    effect, side = claim["detectable"], claim["side"]
     if effect is None:
         return ""
     what = f"a tie within {effect:.3f}" if side == "within" else f"an effect {side} {effect:.3f}"
