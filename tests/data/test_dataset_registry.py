@@ -132,7 +132,7 @@ def test_the_unchanged_file_passes(tmp_path):
     [
         ("cub200", ["form"], "photo", "cub200.form"),
         ("cub200", ["counts", "train", "images"], 0, "cub200.counts.train.images"),
-        ("cub200", ["counts", "test"], None, "cub200.counts.test"),
+        ("cub200", ["counts", "train"], None, "cub200.counts.train"),
         ("cub200", ["shape"], [3, 224, 224], "cub200.shape"),
         ("in-shop", ["files", "images", "unverified"], None, "in-shop.files.images"),
         ("in-shop", ["files", "images", "md5"], "0" * 32, "in-shop.files.images"),
