@@ -38,8 +38,8 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
         archive, [*places, LABELS], limit=2 * archive.stat().st_size, member_limit=size
     ):
         if name == LABELS:
-            labels = array(content, archive, name, (count,), "iu")
+            labels = array(content, archive, name, (count,), np.integer)
         else:
-            part = array(content, archive, name, (count, height, width, channels), "u")
+            part = array(content, archive, name, (count, height, width, channels), np.uint8)
             images[places[name] : places[name] + count] = part.transpose(0, 3, 1, 2)
     return {"test_images": images, "test_labels": np.tile(labels, len(corruptions))}

@@ -38,8 +38,8 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     for name, content in stream_members(archive, wanted, limit=UNPACKED * archive.stat().st_size):
         place, kind = wanted[name]
         if kind == "images":
-            part = array(content, archive, name, (count, height, width, channels), "u")
+            part = array(content, archive, name, (count, height, width, channels), np.uint8)
             images[place] = part.transpose(0, 3, 1, 2)
         else:
-            labels[place] = array(content, archive, name, (count,), "iu")
+            labels[place] = array(content, archive, name, (count,), np.integer)
     return {"test_images": images.reshape(-1, *entry.shape), "test_labels": labels.reshape(-1)}

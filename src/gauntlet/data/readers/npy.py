@@ -10,11 +10,11 @@ import numpy as np
 from gauntlet.core.errors import GauntletError
 
 
-def array(content: bytes, file: Path, key: str, shape: tuple[int, ...], kinds: str) -> np.ndarray:
+def array(content: bytes, file: Path, key: str, shape: tuple[int, ...], kind: type) -> np.ndarray:
     """The array in the file ``key`` of the archive ``file``, whose header is looked at first.
 
     Args:
-        kinds: letters of the element types that it may have, as in ``numpy.dtype.kind``.
+        kind: of its elements, such as ``numpy.uint8`` or ``numpy.integer``.
 
     Raises:
         GauntletError: not such a file, or an array of another shape or type.
@@ -32,8 +32,8 @@ def array(content: bytes, file: Path, key: str, shape: tuple[int, ...], kinds: s
         found, by_column, dtype = header(stream)
     except (AttributeError, ValueError) as error:
         raise refuse(error) from error
-    if found != shape or dtype.kind not in kinds:
-        raise refuse(f"{dtype} {found}, not {shape}")
+    if found != shape or not np.issubdtype(dtype, kind):
+        raise refuse(f"{dtype} {found}, not {kind.__name__} {shape}")
     if len(content) - stream.tell() != int(np.prod(shape)) * dtype.itemsize:
         raise refuse("it is cut short, or too long")
     values = np.frombuffer(content, dtype, offset=stream.tell())

@@ -11,7 +11,12 @@ import numpy as np
 from gauntlet.core.errors import GauntletError
 
 #: Kinds of arrays of numbers.
-NUMBERS = ("double", "single", "logical", "int8", "uint8", "int16", "uint16", "int32", "uint32")
+NUMBERS = (
+    "double",
+    "single",
+    "logical",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
 
 
 def structs(content: bytes, file: Path, name: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
