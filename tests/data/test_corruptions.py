@@ -8,7 +8,7 @@ from handmade import facts, tar, ten_classes, zipped
 
 from gauntlet import data
 from gauntlet.core.errors import GauntletError
-from gauntlet.data import fetch, prepared, registry
+from gauntlet.data import commands, fetch, prepared, registry, sizes
 
 LABELS = np.random.default_rng(1).permutation(10)
 SEVERITIES = 2
@@ -93,7 +93,14 @@ def test_the_published_archive(made, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "entry", lambda name: pinned)
     with pytest.raises(GauntletError, match="'toy' has no images for train; it has test"):
         data.load("toy", target)
-    found = data.load("toy", target, splits=["test"])
+    monkeypatch.setattr(registry, "names", lambda: ["toy"])
+    (tmp_path / "datasets").mkdir()
+    target = target.rename(tmp_path / "datasets" / "toy")
+    monkeypatch.chdir(tmp_path)
+    assert commands.verify(["toy"]) == ["toy"]
+    (row,) = commands.status()
+    assert (row["state"], row["train"], row["test"]) == ("prepared", 0, 10 * len(pinned.conditions))
+    found = data.load("toy", splits=["test"])
     assert (found.train, found.validation) == (None, None)
     places = [(kind, level) for kind in range(len(KINDS)) for level in range(made.seen.shape[1])]
     for condition, (kind, level) in zip(found.conditions, places, strict=True):
@@ -164,6 +171,7 @@ def test_the_entries_of_the_registry():
     assert (len(set(cifar.conditions)), cifar.images("test")) == (19 * 5, 950_000)
     assert cifar.conditions[5:7] == ["shot_noise/1", "shot_noise/2"]
     assert (len(set(mnist.conditions)), mnist.images("test")) == (16, 160_000)
-    assert [cifar.images("train"), mnist.images("train")] == [0, 0]
+    assert sizes.taken("cifar10-c", "train", 5, classes=2) == sizes.taken("live", "test", classes=2) == 0
+    assert sizes.prepared_bytes("cifar10-c") == 950_000 * 3 * 32 * 32
     assert cifar.classes == registry.entry("cifar10").classes
     assert mnist.counts.test == registry.entry("mnist").counts.test

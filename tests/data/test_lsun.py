@@ -132,7 +132,3 @@ def test_the_entries_of_the_registry():
     for scene, count in published.items():
         real = registry.entry(f"lsun-{scene}")
         assert (real.images("train"), real.images("test"), real.class_count) == (count, 300, 1)
-        (source,) = [source for source in real.sources if source.kind == "url"]
-        assert {file.name: file.sha256 for file in real.files.values()} == {
-            name: file.sha256 for name, file in source.files.items()
-        }

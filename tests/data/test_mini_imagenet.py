@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from handmade import ten_classes
 
+from gauntlet import data
 from gauntlet.core.errors import GauntletError
-from gauntlet.data import fetch, registry
+from gauntlet.data import fetch, prepared, registry
 from gauntlet.data.readers.pickles import byte_array, load_pickle
 
 NAMES = {split: f"mini-imagenet-cache-{split}.pkl" for split in ("train", "validation", "test")}
@@ -99,6 +100,13 @@ def test_the_published_pickles(content, tmp_path, monkeypatch, writer):
         labels = np.load(target / f"{split}_labels.npy")
         for name, rows in found["class_dict"].items():
             assert (labels[rows] == ORDER.index(name)).all()
+    pins = prepared.hashes(target, entry(files).prepared_files)
+    assert set(pins) == {path.name for path in target.iterdir()}
+    pinned = entry(files).model_copy(update={"prepared": pins})
+    monkeypatch.setattr(registry, "entry", lambda name: pinned)
+    loaded = data.load("toy", target, splits=CLASSES)
+    assert [len(getattr(loaded, split)) for split in CLASSES] == [6, 3, 6]
+    assert set(loaded.validation.labels.tolist()) == {2}
 
 
 def test_the_older_form_is_what_python_reads(content):

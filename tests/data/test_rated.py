@@ -1,6 +1,7 @@
 """Sets with ratings of quality from miniature archives in their layouts: scores, scenes and distortions."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import openpyxl
@@ -11,6 +12,7 @@ from scipy.io import savemat
 from gauntlet import data
 from gauntlet.core.errors import GauntletError
 from gauntlet.data import fetch, prepared, registry
+from gauntlet.data.packed import Album, Listed, check
 from gauntlet.data.readers import live
 
 ENTRY = {"zero_shot": False, "terms": "fetch-only"}
@@ -238,6 +240,44 @@ def test_what_is_no_workbook(tmp_path, monkeypatch, content):
     made = SETS["csiq"]
     with pytest.raises(GauntletError, match="no workbook with the sheet all_by_image"):
         obtain(made, {**members(made), "folder/csiq.DMOS.xlsx": content}, tmp_path, monkeypatch)
+
+
+def album(**changes):
+    """Two photos with a value each, and what both were made of."""
+    values = {"train": np.array([[1.5], [2.5]], np.float32)}
+    splits = {"train": ["1.jpg", "2.jpg"], "reference": ["0.jpg"]}
+    listed = {split: [Listed(Path("x.zip"), name, 0) for name in names] for split, names in splits.items()}
+    return Album(["scene"], listed, **{"values": values, **changes})
+
+
+def checked(made, **changes):
+    counts = totals(train=(2, 1), reference=(1, 1))
+    files = {"archive": {"name": "x.zip", "unverified": True}}
+    check(made, photo_entry(reader="live", counts=counts, files=files, values=["mos"], **changes))
+
+
+def test_a_reference_may_be_of_a_class_for_training():
+    """It is no photo to be tested on, even where no class may be in two splits."""
+    checked(album(), zero_shot=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({}, r"values are given for the splits \[\], not \['train'\]"),
+        ({"train": np.zeros((2, 1))}, r"train values are float64 \(2, 1\), not float32 \(2, 1\)"),
+        ({"train": np.zeros((2, 2), np.float32)}, r"train values are float32 \(2, 2\)"),
+        ({"train": np.array([[1], [np.inf]], np.float32)}, "a train value is inf"),
+        (
+            {"train": np.zeros((2, 1), np.float32), "reference": np.zeros((1, 1), np.float32)},
+            "for the splits",
+        ),
+    ],
+    ids=["none", "type", "shape", "infinite", "of the reference"],
+)
+def test_values_that_are_not_those_of_the_registry(values, reason):
+    with pytest.raises(GauntletError, match=reason):
+        checked(album(values=values))
 
 
 def challenge(mos=10, **changes):
