@@ -30,7 +30,9 @@ def array(content: bytes, file: Path, key: str, shape: tuple[int, ...], kind: ty
         version = np.lib.format.read_magic(stream)
         header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
         found, by_column, dtype = header(stream)
-    except (AttributeError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged header makes the parser raise
         raise refuse(error) from error
     if found != shape or not np.issubdtype(dtype, kind):
         raise refuse(f"{dtype} {found}, not {kind.__name__} {shape}")
