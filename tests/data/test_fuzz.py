@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import pickle
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -165,6 +166,22 @@ SETS = {
             )
         },
         {"classes": ["n00000001", "n00000002"], "shape": [3, 8, 8], "counts": {"train": 1, "test": 1}},
+    ),
+    "mini_imagenet": (
+        {
+            split: pickle.dumps(
+                {"image_data": np.full((1, 2, 3, 3), 200, np.uint8), "class_dict": {name: [0]}}, 2
+            )
+            for split, name in (("train", "n1"), ("validation", "n2"), ("test", "n3"))
+        },
+        lambda parts: {split: (f"{split}.pkl", part) for split, part in parts.items()},
+        {
+            "classes": ["n1", "n2", "n3"],
+            "shape": [3, 2, 3],
+            "counts": {"train": 1, "validation": 1, "test": 1},
+            "train_classes": 1,
+            "validation_classes": 1,
+        },
     ),
     "mnist_c": (
         {

@@ -161,6 +161,8 @@ PROGRAMS = {
     "a person's own object": b"Pname\n.",
     "a call of what is no function": b"]K\x01\x85R.",
     "a changed stand-in": ALLOWED + b"}U\x04nameU\x06os.sysu\x86b.",
+    "a place that would take all memory": b"\x80\x02}r\xff\xff\xff\xff.",
+    "text that would take all memory": b"\x80\x04\x8d" + b"\xff" * 7 + b"\x0fa.",
     "cut short": b"\x80\x02}q\x00(X\x05\x00",
     "empty": b"",
     "no pickle": b"<html>",

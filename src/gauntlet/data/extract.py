@@ -221,8 +221,8 @@ def _tar_members(tar: tarfile.TarFile, folder: str = "") -> Iterator[_Member]:
             with tarfile.open(fileobj=tar.extractfile(info), mode="r:") as inner:
                 yield from _tar_members(inner, f"{info.name}/")
         else:
-            content = functools.partial(lambda info: tar.extractfile(info).read(), info)
-            yield _Member(folder + info.name, info.size, info.isreg(), content)
+            name, regular = folder + info.name, info.isreg()
+            yield _Member(name, info.size, regular, lambda info=info: tar.extractfile(info).read())
 
 
 def unsafe(member: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import pickletools
 from pathlib import Path
 
 import numpy as np
@@ -58,13 +59,17 @@ class _Reader(pickle.Unpickler):
 def load_pickle(path: Path) -> object:
     """Dictionaries, lists, text and numbers as they are; an array as what ``byte_array`` takes.
 
-    Verify the file's hash first: what a pickle does to the memory is not limited.
-
     Raises:
         GauntletError: no pickle, or one that calls anything but what restores an array.
     """
     try:
         with open(path, "rb") as file:
+            for place, (code, argument, _) in enumerate(pickletools.genops(file)):
+                if (
+                    "PUT" in code.name and argument > place
+                ):  # the memo's size, which the reader would allocate
+                    raise ValueError(f"it keeps value {argument} of {place}")
+            file.seek(0)
             return _Reader(file, encoding="latin1").load()
     except Exception as error:  # whatever a damaged file makes the reader raise
         raise refuse(path, f"{type(error).__name__}: {error}") from error
