@@ -235,6 +235,24 @@ def test_wrong_lists(tmp_path, monkeypatch, damage):
     assert not (tmp_path / "toy").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "content"),
+    [
+        ("kadid10k", "dmos.csv", b"dist_img,ref_img,dmos\n"),
+        ("kadid10k", "dmos.csv", b"dist_img,ref_img,mos\n"),
+        ("kadid10k", "dmos.csv", b""),
+        ("kadid10k", "dmos.csv", b"dist_img,ref_img,dmos\n\xff\n"),
+        ("tid2013", "mos_with_names.txt", b"\n"),
+        ("tid2013", "mos_with_names.txt", b"\xff\xfe"),
+    ],
+)
+def test_lists_without_scores(tmp_path, monkeypatch, name, file, content):
+    made = SETS[name]
+    with pytest.raises(GauntletError, match=r"0 train images are listed|no table of|not text"):
+        obtain(made, {**members(made), f"folder/{file}": content}, tmp_path, monkeypatch)
+    assert not (tmp_path / "toy").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", zipped(("xl/workbook.xml", b"<x"))])
 def test_what_is_no_workbook(tmp_path, monkeypatch, content):
     made = SETS["csiq"]

@@ -84,7 +84,7 @@ def album(members: Members, rated: Iterable[Rated], entry: PhotoEntry) -> Album:
         [PurePosixPath(member).stem for member in references],
         {"train": train, "reference": [Listed(archive, member, label[member]) for member in references]},
         {"train": bits},
-        {"train": np.array([photo.values for photo in rated], np.float32).reshape(len(rated), -1)},
+        {"train": np.array([photo.values for photo in rated], np.float32).reshape(-1, len(entry.values))},
     )
 
 
