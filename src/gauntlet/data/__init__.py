@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["folder", "load", "names", "pin"]
 
 
-def load(name: str, folder: Path | None = None) -> Dataset | PhotoSet:
+def load(
+    name: str, folder: Path | None = None, splits: Collection[str] = ("train", "test")
+) -> Dataset | PhotoSet:
     """The prepared dataset ``name``, verified; see ``gauntlet.data.dataset.load``."""
     from gauntlet.data.dataset import load
 
-    return load(name, folder)
+    return load(name, folder, splits)
