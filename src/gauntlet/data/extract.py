@@ -105,7 +105,9 @@ def read_members(archive: str | Path, names: Collection[str], *, limit: int) -> 
     raise GauntletError(f"it has no {', '.join(missing)}", file=archive, remedy=REMEDY)
 
 
-def stream_members(archive: str | Path, names: Collection[str], *, limit: int) -> Iterator[tuple[str, bytes]]:
+def stream_members(
+    archive: str | Path, names: Collection[str], *, limit: int, member_limit: int = MEMBER_MAX
+) -> Iterator[tuple[str, bytes]]:
     """The files ``names`` of a tar or zip archive one by one, in the archive's order; nothing is written.
 
     Reading ends with the last of them, so that at any time one of them is in memory.
@@ -113,13 +115,14 @@ def stream_members(archive: str | Path, names: Collection[str], *, limit: int) -
     Args:
         names: their paths. The archive may have them inside of further folders.
         limit: the most bytes that the members may have together, wanted or not.
+        member_limit: the most bytes that one of ``names`` may have.
 
     Yields:
         Name, as in ``names``, and content.
 
     Raises:
         GauntletError: a hostile or damaged archive; a file is missing, appears twice, is a link or
-            a special file, is encrypted, or has more than ``MEMBER_MAX`` bytes.
+            a special file, is encrypted, or has more than ``member_limit`` bytes.
     """
     archive = Path(archive)
     names = frozenset(names)
@@ -148,7 +151,7 @@ def stream_members(archive: str | Path, names: Collection[str], *, limit: int) -
                     key=member.name,
                     remedy="zip -0 -r NEW.zip FOLDER",
                 )
-            if member.size > MEMBER_MAX:
+            if member.size > member_limit:
                 raise refuse(member.name, f"it has {member.size} bytes")
             found.add(name)
             yield name, member.read()

@@ -242,6 +242,8 @@ class Entry(Common):
         """Images of a split, ``train`` or ``test``."""
         return sum(self.per_class(split))
 
+    examples = images
+
     def per_class(self, split: str) -> list[int]:
         """Images per class of ``split`` (``train`` or ``test``), in label order."""
         counts = getattr(self.counts, split)
@@ -312,13 +314,137 @@ class PhotoEntry(Common):
         """Images of a split; 0 for one that the set does not have."""
         return self.splits[split].images if split in self.splits else 0
 
+    examples = images
+
+
+class Shares(Strict):
+    """Rows of a table, or files, per class of the official split: one number for all classes, or a list."""
+
+    train: Positive | list[Positive]
+    test: Positive | list[Positive]
+    validation: Positive | list[Positive] | None = None
+
+
+def _one_count_per_class(counts: Strict, classes: list[str]) -> None:
+    for key, count in counts:
+        if isinstance(count, list) and len(count) != len(classes):
+            raise ValueError(f"counts.{key} needs {len(classes)} numbers, one per class")
+
+
+class Classed(Common):
+    """A set that is not of images, with a class for each of its examples."""
+
+    classes: Annotated[list[str], Field(min_length=2), BeforeValidator(_spelt_out)]
+    counts: Shares
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Classed:
+        _one_count_per_class(self.counts, self.classes)
+        return self
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that there are, in the order train, test, validation."""
+        return tuple(split for split, per_class in self.counts if per_class is not None)
+
+    @property
+    def class_count(self) -> int:
+        return len(self.classes)
+
+    def examples(self, split: str) -> int:
+        """Rows or files of a split; 0 for one that the set does not have."""
+        return sum(self.per_class(split)) if split in self.splits else 0
+
+    def per_class(self, split: str) -> list[int]:
+        """Rows or files per class of a split, in label order."""
+        counts = getattr(self.counts, split)
+        return counts if isinstance(counts, list) else [counts] * len(self.classes)
+
+
+class TableEntry(Classed):
+    """A table of numbers with a class per row, prepared as arrays."""
+
+    form: Literal["table"]
+    features: list[str] = Field(min_length=1, description="names of the columns, in the publisher's order")
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        arrays = (f"{split}_{kind}.npy" for split in self.splits for kind in ("features", "labels"))
+        return (*arrays, "dataset.json")
+
+
+class FileEntry(Classed):
+    """The publisher's files of any kind, prepared one after the other, with the tables that describe them."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (
+        "files.bin",
+        "offsets.npy",
+        "labels.npy",
+        "names.txt",
+        "tables.json",
+    )
+
+    form: Literal["files"]
+    listing: FileName | None = Field(
+        None, description="file of listings/: which files are taken, and for which split"
+    )
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        return (*(f"{split}_{suffix}" for split in self.splits for suffix in self.SUFFIXES), "dataset.json")
+
+
+class CrowdCounts(Strict):
+    """What a set of crowdsourced labels has. A list has a number per class, a number is the total."""
+
+    items: Positive
+    workers: Positive
+    labels: Positive | list[Positive]
+    truth: Positive | list[Positive] = Field(description="items of which the true class is known")
+
+
+class CrowdEntry(Common):
+    """Labels that crowd workers gave to items, and the true classes of some items. There is no split."""
+
+    form: Literal["labels"]
+    classes: Annotated[list[str], Field(min_length=2)]
+    counts: CrowdCounts
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> CrowdEntry:
+        _one_count_per_class(self.counts, self.classes)
+        return self
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        return ("labels.npy", "truth.npy", "items.txt", "workers.txt", "dataset.json")
+
+    @property
+    def class_count(self) -> int:
+        return len(self.classes)
+
+    def examples(self, split: str) -> int:
+        """The items, as those of ``train``."""
+        return self.counts.items if split == "train" else 0
+
 
 #: The prepared forms, and the model of an entry of each.
-FORMS: dict[str, type[Common]] = {"arrays": Entry, "photos": PhotoEntry}
+FORMS: dict[str, type[Common]] = {
+    "arrays": Entry,
+    "photos": PhotoEntry,
+    "table": TableEntry,
+    "files": FileEntry,
+    "labels": CrowdEntry,
+}
+
+AnyEntry = Entry | PhotoEntry | TableEntry | FileEntry | CrowdEntry
 
 
 @cache
-def load(path: Path = REGISTRY) -> dict[str, Entry | PhotoEntry]:
+def load(path: Path = REGISTRY) -> dict[str, AnyEntry]:
     """All entries by name. Raises GauntletError naming the file and the key at fault."""
     content = load_yaml(path)
     entries = {}
@@ -336,7 +462,7 @@ def load(path: Path = REGISTRY) -> dict[str, Entry | PhotoEntry]:
     return entries
 
 
-def entry(name: str) -> Entry | PhotoEntry:
+def entry(name: str) -> AnyEntry:
     """The entry of one dataset. Raises GauntletError for an unknown name, with the closest one."""
     entries = load()
     if name not in entries:

@@ -5,7 +5,8 @@ Imports no NumPy: a plan asks before any dataset is here.
 
 from __future__ import annotations
 
-from gauntlet.data.registry import entry
+from gauntlet.core.errors import GauntletError
+from gauntlet.data.registry import Entry, PhotoEntry, entry
 
 
 def taken(
@@ -15,8 +16,11 @@ def taken(
 
     Args:
         classes: so many of the split's classes, drawn at random: the mean over all draws. All when None.
+
+    Raises:
+        GauntletError: a set that has no images.
     """
-    found = entry(dataset)
+    found = _images(dataset)
     if found.form == "photos":
         total = found.splits[split]
         counts = [total.images / total.classes] * total.classes
@@ -28,16 +32,29 @@ def taken(
 
 
 def form(dataset: str, photo_size: int = 224) -> tuple[int, int]:
-    """Channels, and height and width in pixels, of the images that networks see."""
-    found = entry(dataset)
+    """Channels, and height and width in pixels, of the images that networks see.
+
+    Raises:
+        GauntletError: a set that has no images.
+    """
+    found = _images(dataset)
     return (3, photo_size) if found.form == "photos" else (found.shape[0], found.shape[1])
 
 
 def prepared_bytes(dataset: str) -> int | None:
-    """Bytes of the prepared set; of photos those of the publisher's files, None where these are not known."""
+    """Bytes of the prepared set; where it is not arrays those of the publisher's files, None if not known."""
     found = entry(dataset)
     if found.form == "arrays":
         pixels = found.shape[0] * found.shape[1] * found.shape[2]
         return (found.images("train") + found.images("test")) * pixels
     sizes = [file.size for file in found.files.values()]
     return None if None in sizes else sum(sizes)
+
+
+def _images(dataset: str) -> Entry | PhotoEntry:
+    found = entry(dataset)
+    if not isinstance(found, Entry | PhotoEntry):
+        raise GauntletError(
+            f"{dataset!r} has no images (its form is {found.form})", remedy="choose another dataset"
+        )
+    return found
