@@ -29,7 +29,7 @@ from gauntlet.data.extract import stream_members
 from gauntlet.data.photos import UNKNOWN, cores, unreadable
 from gauntlet.data.registry import PhotoEntry
 
-#: Photos compress badly: what an archive may unpack to, in times its own size.
+#: Photos and the like compress badly: what an archive may unpack to, in times its own size.
 UNPACKED = 4
 BLOCK = 256  # photos that one task decodes
 REPORT = 5  # seconds between two lines of progress

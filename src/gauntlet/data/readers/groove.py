@@ -9,14 +9,13 @@ from pathlib import Path
 
 from gauntlet.core.registry import register
 from gauntlet.data.extract import stream_members
-from gauntlet.data.packed import Listed
+from gauntlet.data.packed import UNPACKED, Listed
 from gauntlet.data.prepared_bundle import Bundle
 from gauntlet.data.readers.rows import labels, not_a_list, records
 from gauntlet.data.registry import FileEntry
 
 TABLE = "groove/info.csv"
 COLUMNS = ("style", "bpm", "beat_type", "time_signature", "midi_filename", "split")
-UNPACKED = 16  # times the size of the archive: MIDI compresses well
 
 
 @register("reader", "groove")

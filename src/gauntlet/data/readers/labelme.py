@@ -1,4 +1,4 @@
-"""LabelMe with labels of Mechanical Turk (Rodrigues, Pereira: Deep Learning from Crowds, 2018), in its archive.
+"""LabelMe with labels of Mechanical Turk (Rodrigues, Pereira: Deep Learning from Crowds, 2018).
 
 ``LabelMe/answers.txt`` has a line per training image and a column per worker, -1 where there is no label.
 ``filenames_train.txt`` and ``labels_train.txt`` have the name and the true class of each.

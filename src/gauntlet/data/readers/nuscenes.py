@@ -1,6 +1,6 @@
 """nuScenes v1.0 (nuscenes.org): the key frames of cameras and LiDAR, and the tables that belong to them.
 
-The tables are ``v1.0-.../<table>.json`` in the one archive whose name has ``_meta``, or in the only one. A file
+The tables are ``v1.0-.../<table>.json`` in the archive whose name has ``_meta``, or in the only one. A file
 is ``samples/<channel>/...`` in any of the archives. The listing says which scenes are for which split.
 """
 
@@ -45,7 +45,7 @@ class Listing(Strict):
 def read(files: dict[str, Path], entry: FileEntry) -> Bundle:
     """The key frames of the listed scenes, sample by sample in the order of the table.
 
-    The class of a file is its channel; the channels are the registry's classes, and other sensors are left out.
+    The class of a file is its channel. The channels are the registry's classes; other sensors are left out.
     A split has the rows of the tables ``TABLES`` that belong to its frames, as published.
 
     Raises:
