@@ -12,15 +12,12 @@ from gauntlet.data.registry import Entry, PhotoEntry, entry
 def taken(
     dataset: str, split: str, per_class: int | None = None, classes: int | None = None, held_out: int = 0
 ) -> float:
-    """Images of a split, at most ``per_class`` of each class, once ``held_out`` of each are put aside.
+    """Images (or rows, files) of a split, at most ``per_class`` of each class, without ``held_out`` of each.
 
     Args:
         classes: so many of the split's classes, drawn at random: the mean over all draws. All when None.
-
-    Raises:
-        GauntletError: a set that has no images.
     """
-    found = _images(dataset)
+    found = entry(dataset)
     if found.form == "photos":
         total = found.splits[split]
         counts = [total.images / total.classes] * total.classes
@@ -37,7 +34,11 @@ def form(dataset: str, photo_size: int = 224) -> tuple[int, int]:
     Raises:
         GauntletError: a set that has no images.
     """
-    found = _images(dataset)
+    found = entry(dataset)
+    if not isinstance(found, Entry | PhotoEntry):
+        raise GauntletError(
+            f"{dataset!r} has no images (its form is {found.form})", remedy="choose another dataset"
+        )
     return (3, photo_size) if found.form == "photos" else (found.shape[0], found.shape[1])
 
 
@@ -49,12 +50,3 @@ def prepared_bytes(dataset: str) -> int | None:
         return (found.images("train") + found.images("test")) * pixels
     sizes = [file.size for file in found.files.values()]
     return None if None in sizes else sum(sizes)
-
-
-def _images(dataset: str) -> Entry | PhotoEntry:
-    found = entry(dataset)
-    if not isinstance(found, Entry | PhotoEntry):
-        raise GauntletError(
-            f"{dataset!r} has no images (its form is {found.form})", remedy="choose another dataset"
-        )
-    return found
