@@ -372,7 +372,7 @@ def _known(name: str, known: Any, what: str, file: str | Path, key: str) -> None
 
 
 def _check_dataset(name: str, family: str, file: str | Path, key: str) -> None:
-    """The dataset is there, and of a form that the family takes: images, unless its settings have ``FORMS``."""
+    """The dataset is there, and of a form that the family takes: ``FORMS`` of its settings, or images."""
     from gauntlet.data.registry import load
 
     datasets = load()

@@ -201,14 +201,23 @@ def rename(tables, files):
     tables["scene"][-1]["name"] = "scene-0062"
 
 
+def infinite(tables, files):
+    tables["ego_pose"][-1]["translation"] = [float("nan"), 0.0, 0.0]
+    tables["sample_data"][-2]["ego_pose_token"] = tables["ego_pose"][-1]["token"]
+
+
 DAMAGE = {
-    "no column": (without("sample_data", "is_key_frame"), "a row of a table lacks 'is_key_frame'"),
-    "no token": (without("sample", "token"), "a row of a table lacks 'token'"),
+    "no number": (infinite, "a table has a value that is no number"),
+    "no column": (without("sample_data", "is_key_frame"), r"not as published \('is_key_frame'\)"),
+    "no token": (without("sample", "token"), r"not as published \('token'\)"),
     "no frame": (drop, "no archive has samples/CAM_BACK/.*scene-0061-1.jpg"),
     "no scene": (rename, "it has no scene scene-0061"),
     "no table": (lambda tables, files: tables.pop("ego_pose"), "it has no v1.0-mini/ego_pose.json"),
     "no rows": (lambda tables, files: tables.update(sensor={"a": 1}), "sensor.json is not a list"),
-    "rows of another kind": (lambda tables, files: tables.update(sample=[1, 2]), "a row of a table lacks"),
+    "rows of another kind": (
+        lambda tables, files: tables.update(sample=[1, 2]),
+        "a row of a table is not as published",
+    ),
 }
 
 

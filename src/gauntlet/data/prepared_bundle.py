@@ -72,8 +72,7 @@ def write(bundle: Bundle, entry: FileEntry, folder: Path) -> None:
         labels = np.array([file.label for file in listed])
         names = [file.member for file in listed]
         save_index(folder, split, spools[split].sizes, labels, len(entry.classes), names)
-        text = json.dumps(bundle.tables[split], separators=(",", ":"), allow_nan=False)
-        (folder / f"{split}_tables.json").write_text(text + "\n", encoding="utf-8")
+        (folder / f"{split}_tables.json").write_text(_json(bundle.tables[split], entry), encoding="utf-8")
     facts = {
         "name": entry.name,
         "form": entry.form,
@@ -81,3 +80,12 @@ def write(bundle: Bundle, entry: FileEntry, folder: Path) -> None:
         **{split: entry.per_class(split) for split in entry.splits},
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _json(tables: Tables, entry: FileEntry) -> str:
+    try:
+        return json.dumps(tables, separators=(",", ":"), allow_nan=False) + "\n"
+    except ValueError as error:
+        raise GauntletError(
+            f"{entry.name}: a table has a value that is no number ({error})", remedy="fetch the files again"
+        ) from error

@@ -68,7 +68,9 @@ def read(files: dict[str, Path], entry: FileEntry) -> Bundle:
             tables = {name: _tables(unpacked, split.scenes[name], entry) for name in entry.splits}
             splits = {name: _files(tables[name], places, entry) for name in entry.splits}
         except (KeyError, TypeError) as error:
-            raise not_a_list(archive, split.version, f"a row of a table lacks {error}") from error
+            raise not_a_list(
+                archive, split.version, f"a row of a table is not as published ({error})"
+            ) from error
         except ValueError as error:
             raise not_a_list(archive, split.version, str(error)) from error
     return Bundle(splits, tables)
