@@ -11,7 +11,11 @@ from gauntlet.data import registry
 from gauntlet.data.sources import folder
 
 CONTENT = yaml.safe_load(registry.REGISTRY.read_text())
-PHOTOS = {"cars196", "celeba", "cub200", "imagenet-val", "in-shop", "lfw", "sop"}
+RATED = {"csiq", "kadid10k", "koniq10k", "live", "live-challenge", "tid2013"}
+SCENES = {"lsun-bedroom", "lsun-church-outdoor", "lsun-classroom"}
+FACES = {"celeba", "lfw", "utkface"}
+PHOTOS = {"cars196", "cub200", "imagenet", "imagenet-val", "in-shop", "sop"} | FACES | RATED | SCENES
+PARTS = {"cifar10-c", "mnist-c", "stl10-unlabelled", "svhn-extra"}  # for training or testing alone
 CHARACTERS = {"glyphs", "glyphs-fonts", "omniglot", "omniglot-small"}
 TABLES = {"breast-cancer", "iris", "letter", "wine"}
 CROWDS = {
@@ -20,25 +24,37 @@ CROWDS = {
 FILES = {"groove", "nuscenes", "nuscenes-mini"}
 NAMES = sorted(
     {"cifar10", "cifar100", "digits", "fashion-mnist", "mnist", "mnist-5k", "stl10", "svhn"}
+    | {"mini-imagenet", "tiny-imagenet"}
     | CHARACTERS
+    | PARTS
     | PHOTOS
     | TABLES
     | CROWDS
     | FILES
 )
-#: Of these only an MD5 is known.
-WEAK = {"lfw_attributes.txt", "ILSVRC2012_devkit_t12.tar.gz", "v1.0-mini.tgz"}
-UNVERIFIED = {"crowd-labelme"}  # free of charge, but no hash is known
+WEAK = {  # of these only an MD5 is known
+    "ILSVRC2012_devkit_t12.tar.gz",
+    "lfw_attributes.txt",
+    "mini-imagenet-cache-test.pkl",
+    "mini-imagenet-cache-train.pkl",
+    "mini-imagenet-cache-validation.pkl",
+    "tiny-imagenet-200.zip",
+    "v1.0-mini.tgz",
+}
 UNPINNED = {  # nobody has prepared them yet, for want of the published files
     "cifar100",
+    "mini-imagenet",
     "mnist",
     "omniglot",
     "stl10",
     "svhn",
+    "tiny-imagenet",
+    *PARTS,
+    *PHOTOS,
     "crowd-cifar10h",
     "crowd-labelme",
     *FILES,
-} | PHOTOS
+}
 
 
 def test_what_it_holds():
@@ -51,8 +67,8 @@ def test_what_it_holds():
             assert entry.terms == "vendor"  # data/ is pushed to remotes that others can read
         hashed = {file.name: file.sha256 or file.unverified for file in entry.files.values()}
         assert {name for name in hashed if not hashed[name]} <= WEAK
-        unverified = any(file.unverified for file in entry.files.values())
-        assert not unverified or entry.terms == "account" or name in UNVERIFIED
+        downloaded = any(source.kind == "url" for source in entry.sources)
+        assert not (downloaded and any(file.unverified for file in entry.files.values()))
 
 
 def test_the_form_is_named():
@@ -63,11 +79,26 @@ def test_the_form_is_named():
 
 def test_published_archives_are_what_the_reader_reads():
     """Said twice, once for the download and once for a folder of the user: they must agree."""
-    for name in ("cifar10", "cifar100", "stl10", "cub200", "sop"):
+    for name in ("cifar10", "cifar10-c", "cifar100", "mnist-c", "stl10", "stl10-unlabelled", "cub200", "sop"):
         entry = registry.entry(name)
         (archive,) = entry.files.values()
         published = [source.files for source in entry.sources if source.kind == "url"]
         assert published == [{archive.name: registry.File(size=archive.size, sha256=archive.sha256)}]
+
+
+def test_what_is_read_is_what_is_downloaded():
+    """File by file, where every one of them is downloaded as the reader reads it."""
+    for name in ("svhn", "svhn-extra", "tiny-imagenet", "mini-imagenet", *SCENES):
+        entry = registry.entry(name)
+        (published,) = [source.files for source in entry.sources if source.kind == "url"]
+        facts = {file.name: (file.size, file.sha256, file.md5) for file in entry.files.values()}
+        assert facts == {key: (file.size, file.sha256, file.md5) for key, file in published.items()}
+
+
+def test_sets_without_training_or_without_testing():
+    """Every other set has both."""
+    lacking = {name for name in NAMES if not {"train", "test"} <= set(registry.entry(name).splits)}
+    assert lacking == PARTS | (RATED - {"koniq10k"})
 
 
 def test_listings_of_other_forms():
@@ -148,7 +179,7 @@ def test_the_unchanged_file_passes(tmp_path):
     [
         ("cub200", ["form"], "photo", "cub200.form"),
         ("cub200", ["counts", "train", "images"], 0, "cub200.counts.train.images"),
-        ("cub200", ["counts", "test"], None, "cub200.counts.test"),
+        ("cub200", ["counts", "train"], None, "cub200.counts.train"),
         ("cub200", ["shape"], [3, 224, 224], "cub200.shape"),
         ("in-shop", ["files", "images", "unverified"], None, "in-shop.files.images"),
         ("in-shop", ["files", "images", "md5"], "0" * 32, "in-shop.files.images"),
@@ -163,12 +194,22 @@ def test_the_unchanged_file_passes(tmp_path):
         ("lfw", ["sources", 1, "files", "lfw_attributes.txt", "size"], 9, "lfw.sources.1"),
         ("lfw", ["attributes", 1], "Male", "lfw"),
         ("lfw", ["attributes"], [], "lfw.attributes"),
+        ("csiq", ["values", 1], "dmos", "csiq"),
+        ("csiq", ["values"], [], "csiq.values"),
+        ("lsun-classroom", ["files", "train", "member"], "../x", "lsun-classroom.files.train.member"),
+        ("cifar10-c", ["counts"], {}, "cifar10-c"),
+        ("cifar10-c", ["conditions"], [], "cifar10-c.conditions"),
+        ("cifar10-c", ["conditions", 0], "fog/3..1", "cifar10-c.conditions"),
+        ("mini-imagenet", ["validation_classes"], None, "mini-imagenet"),
+        ("mini-imagenet", ["validation_classes"], 36, "mini-imagenet"),
+        ("mini-imagenet", ["counts", "validation"], None, "mini-imagenet"),
+        ("mini-imagenet", ["train_classes"], None, "mini-imagenet"),
         ("imagenet-val", ["listing"], "../x", "imagenet-val.listing"),
         ("sop", ["prepared"], {"train_images.npy": "0" * 64}, "sop"),
         ("iris", ["features"], [], "iris.features"),
         ("iris", ["shape"], [1, 2, 2], "iris.shape"),
         ("iris", ["counts", "train"], [40, 40], "iris"),
-        ("iris", ["counts", "test"], None, "iris.counts.test"),
+        ("iris", ["counts", "test"], None, "iris"),
         ("iris", ["prepared", "test_labels.npy"], None, "iris"),
         ("crowd-web", ["counts", "workers"], None, "crowd-web.counts.workers"),
         ("crowd-web", ["counts", "truth"], [1, 2], "crowd-web"),

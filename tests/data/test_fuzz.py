@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import pickle
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -83,6 +84,12 @@ def _kit() -> bytes:
     return out.getvalue()
 
 
+def _npy(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
 def _with(head: dict[str, bytes], *photos: str) -> dict[str, bytes]:
     return head | {path: photo(number, (8, 8)) for number, path in enumerate(photos)}
 
@@ -142,6 +149,61 @@ SETS = {
             "images": ("x.tar", tar(*((k, v) for k, v in parts.items() if "/" not in k), mode="w")),
         },
         {"counts": totals(train=(2, 2), test=(2, 2)), "zero_shot": False, "listing": "toy.yaml"},
+    ),
+    "tiny_imagenet": (
+        {
+            "wnids.txt": b"n00000001\nn00000002\n",
+            "val/val_annotations.txt": b"val_0.JPEG\tn00000002\t0\nval_1.JPEG\tn00000001\t0\n",
+            "val/images/val_0.JPEG": photo(0, (8, 8)),
+            "val/images/val_1.JPEG": photo(1, (8, 8), "L"),
+            "train/n00000001/images/n00000001_0.JPEG": photo(2, (8, 8)),
+            "train/n00000002/images/n00000002_7.JPEG": photo(3, (8, 8)),
+        },
+        lambda parts: {
+            "archive": (
+                "x.zip",
+                zipped(*((f"tiny-imagenet-200/{name}", part) for name, part in parts.items())),
+            )
+        },
+        {"classes": ["n00000001", "n00000002"], "shape": [3, 8, 8], "counts": {"train": 1, "test": 1}},
+    ),
+    "mini_imagenet": (
+        {
+            split: pickle.dumps(
+                {"image_data": np.full((1, 2, 3, 3), 200, np.uint8), "class_dict": {name: [0]}}, 2
+            )
+            for split, name in (("train", "n1"), ("validation", "n2"), ("test", "n3"))
+        },
+        lambda parts: {split: (f"{split}.pkl", part) for split, part in parts.items()},
+        {
+            "classes": ["n1", "n2", "n3"],
+            "shape": [3, 2, 3],
+            "counts": {"train": 1, "validation": 1, "test": 1},
+            "train_classes": 1,
+            "validation_classes": 1,
+        },
+    ),
+    "mnist_c": (
+        {
+            f"mnist_c/{kind}/test_{name}.npy": _npy(array)
+            for kind in ("fog", "snow")
+            for name, array in (("images", np.ones((2, 2, 3, 1), np.uint8)), ("labels", np.arange(2)))
+        },
+        lambda parts: {"archive": ("x.zip", zipped(*parts.items()))},
+        {"classes": ["0", "1"], "shape": [1, 2, 3], "counts": {"test": 1}, "conditions": ["fog", "snow"]},
+    ),
+    "kadid10k": (
+        _with(
+            {"dmos.csv": b"dist_img,ref_img,dmos,var\r\nI01_01_02.png,I01.png,4.5,0.2\r\n"},
+            "images/I01.png",
+            "images/I01_01_02.png",
+        ),
+        lambda parts: {"archive": ("x.zip", zipped(*parts.items()))},
+        {
+            "counts": totals(train=(1, 1), reference=(1, 1)),
+            "attributes": ["type01"],
+            "values": ["dmos", "level"],
+        },
     ),
 }
 

@@ -109,10 +109,10 @@ def drop(name):
 
 DAMAGE = {
     "no labels": (drop("test_y.bin"), r"it has no test_y\.bin"),
-    "an image cut short": (change("test_X.bin", lambda body: body[:-1]), "are not 10 images of 27648"),
-    "an image too few": (change("train_X.bin", lambda body: body[IMAGE:]), "are not 20 images"),
+    "an image cut short": (change("test_X.bin", lambda body: body[:-1]), "are not whole images of 27648"),
+    "an image too few": (change("train_X.bin", lambda body: body[IMAGE:]), "19 images for 20 labels"),
     "an image too many": (change("train_X.bin", lambda body: body + body[:IMAGE]), "larger than"),
-    "a label too few": (change("train_y.bin", lambda body: body[1:]), "are not 19 images"),
+    "a label too few": (change("train_y.bin", lambda body: body[1:]), "20 images for 19 labels"),
     "a label of 0": (change("test_y.bin", lambda body: b"\x00" + body[1:]), "outside 0 to 9"),
     "a label of 11": (change("test_y.bin", lambda body: b"\x0b" + body[1:]), "outside 0 to 9"),
     "labels of one class": (change("test_y.bin", lambda body: b"\x01" * 10), "per class"),
@@ -139,3 +139,40 @@ def test_an_archive_cut_short(arrays, tmp_path):
     (tmp_path / ARCHIVE).write_bytes(content[: len(content) // 2])
     with pytest.raises(GauntletError, match=r"unpack|archive"):
         read({"archive": tmp_path / ARCHIVE}, entry(b"x"))
+
+
+def unlabelled(content, **changes):
+    return entry(content, reader="stl10_unlabelled", classes=["unlabelled"], counts={"train": 3}, **changes)
+
+
+def test_the_unlabelled_images(tmp_path, monkeypatch):
+    """A set of its own, of the same archive: for training alone, and of one class."""
+    seen = np.random.default_rng(1).integers(0, 256, (3, 3, 96, 96), np.uint8)
+    content = archive({"stl10_binary/unlabeled_X.bin": seen.swapaxes(2, 3).tobytes()})
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / ARCHIVE).write_bytes(content)
+    monkeypatch.setenv("GAUNTLET_DATA", str(tmp_path / "store"))
+    target = fetch.obtain(unlabelled(content), tmp_path / "toy")
+    assert np.array_equal(np.load(target / "train_images.npy"), seen)
+    assert np.load(target / "train_labels.npy").tolist() == [0, 0, 0]
+    assert {path.name for path in target.iterdir()} == {
+        "train_images.npy",
+        "train_labels.npy",
+        "dataset.json",
+    }
+
+
+@pytest.mark.parametrize(
+    ("length", "reason"),
+    [
+        (3 * IMAGE - 1, "whole images"),
+        (2 * IMAGE, r"\(2, 3, 96, 96\), not .*\(3, 3"),
+        (4 * IMAGE, "larger than"),
+    ],
+)
+def test_unlabelled_images_that_are_not_those(tmp_path, monkeypatch, length, reason):
+    content = archive({"stl10_binary/unlabeled_X.bin": bytes(length)})
+    (tmp_path / ARCHIVE).write_bytes(content)
+    monkeypatch.setenv("GAUNTLET_DATA", str(tmp_path))
+    with pytest.raises(GauntletError, match=reason):
+        fetch.obtain(unlabelled(content), tmp_path / "work" / "toy")

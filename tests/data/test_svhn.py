@@ -8,7 +8,7 @@ from handmade import facts, ten_classes
 from scipy.io import savemat
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.data import fetch
+from gauntlet.data import fetch, registry
 from gauntlet.data.readers.svhn import read
 
 COUNTS = {"train": 2, "test": 1}
@@ -117,3 +117,18 @@ def test_a_file_cut_short(arrays, tmp_path):
         (tmp_path / NAMES[split]).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(GauntletError, match=r"not a MATLAB file|it has no y"):
         read({split: tmp_path / NAMES[split] for split in COUNTS}, entry(contents))
+
+
+def test_a_set_for_training_alone(arrays, tmp_path, monkeypatch):
+    """As "extra" is: one file, and nothing for testing."""
+    content = mat(arrays["train_images"], arrays["train_labels"])
+    (tmp_path / "extra_32x32.mat").write_bytes(content)
+    monkeypatch.setenv("GAUNTLET_DATA", str(tmp_path))
+    files = {"train": {"name": "extra_32x32.mat", **facts(content)}}
+    target = fetch.obtain(entry({}, files=files, counts={"train": 2}), tmp_path / "work" / "toy")
+    assert np.array_equal(np.load(target / "train_images.npy"), arrays["train_images"])
+    assert not (target / "test_images.npy").exists()
+
+
+def test_the_extra_images_are_as_many_as_published():
+    assert registry.entry("svhn-extra").examples("train") == 531_131

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["folder", "load", "names", "pin"]
 
 
-def load(name: str, folder: Path | None = None) -> Dataset | AnySet:
+def load(
+    name: str, folder: Path | None = None, splits: Collection[str] = ("train", "test")
+) -> Dataset | AnySet:
     """The prepared dataset ``name``, verified; see ``gauntlet.data.dataset.load``."""
     from gauntlet.data.dataset import load
 
-    return load(name, folder)
+    return load(name, folder, splits)

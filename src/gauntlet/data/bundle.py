@@ -49,8 +49,8 @@ class FileSet:
 
     name: str
     class_names: tuple[str, ...]
-    train: Files
-    test: Files
+    train: Files | None = None
+    test: Files | None = None
     validation: Files | None = None
     form: ClassVar[str] = "files"
 

@@ -64,5 +64,5 @@ def verify(names: Iterable[str] = ()) -> list[str]:
     if not chosen:
         raise GauntletError("no dataset is prepared here", remedy="gauntlet data fetch NAME")
     for name in chosen:
-        load(name)
+        load(name, splits=())
     return chosen

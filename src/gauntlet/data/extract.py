@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.data.ar import Part, members
+from gauntlet.data.lmdb_file import records
 
 CHUNK = 1 << 20
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -106,16 +107,18 @@ def read_members(archive: str | Path, names: Collection[str], *, limit: int) -> 
 
 
 def stream_members(
-    archive: str | Path, names: Collection[str], *, limit: int, member_limit: int = MEMBER_MAX
+    archive: str | Path, names: Collection[str], *, limit: int, member_limit: int | None = None
 ) -> Iterator[tuple[str, bytes]]:
-    """The files ``names`` of a tar or zip archive one by one, in the archive's order; nothing is written.
+    """The files ``names`` of an archive one by one, in the archive's order; nothing is written.
 
     Reading ends with the last of them, so that at any time one of them is in memory.
 
     Args:
+        archive: tar, zip, or a database ``.mdb``, whose files are its keys. A tar archive inside of another
+            is a folder of its name, such as ``n01440764.tar``.
         names: their paths. The archive may have them inside of further folders.
         limit: the most bytes that the members may have together, wanted or not.
-        member_limit: the most bytes that one of ``names`` may have.
+        member_limit: the most bytes that one of ``names`` may have; ``MEMBER_MAX`` when None.
 
     Yields:
         Name, as in ``names``, and content.
@@ -126,6 +129,7 @@ def stream_members(
     """
     archive = Path(archive)
     names = frozenset(names)
+    member_limit = MEMBER_MAX if member_limit is None else member_limit
     found: set[str] = set()
 
     def refuse(member: str, problem: str) -> GauntletError:
@@ -166,7 +170,7 @@ def stream_members(
 
 
 def member_names(archive: str | Path) -> list[str]:
-    """Paths of the files in a tar or zip archive. Raises GauntletError when it is damaged."""
+    """Paths of the files in an archive, as ``stream_members`` has them. Raises GauntletError for damage."""
     archive = Path(archive)
     with _damage(archive):
         return [member.name for member in _members(archive)]
@@ -201,13 +205,24 @@ def _members(archive: Path) -> Iterator[_Member]:
                     regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
                     content = functools.partial(zipped.read, info)
                     yield _Member(info.filename, info.file_size, regular, content, bool(info.flag_bits & 1))
+    elif archive.name.endswith(".mdb"):
+        for key, value in records(archive):
+            yield _Member(key, len(value), True, functools.partial(bytes, value))
     else:
         with tarfile.open(archive, "r:*") as tar:
-            for info in tar:
-                if not info.isdir():
-                    yield _Member(
-                        info.name, info.size, info.isreg(), lambda info=info: tar.extractfile(info).read()
-                    )
+            yield from _tar_members(tar)
+
+
+def _tar_members(tar: tarfile.TarFile, folder: str = "") -> Iterator[_Member]:
+    for info in tar:
+        if info.isdir():
+            continue
+        if info.isreg() and info.name.endswith(".tar") and not folder:
+            with tarfile.open(fileobj=tar.extractfile(info), mode="r:") as inner:
+                yield from _tar_members(inner, f"{info.name}/")
+        else:
+            name, regular = folder + info.name, info.isreg()
+            yield _Member(name, info.size, regular, lambda info=info: tar.extractfile(info).read())
 
 
 def unsafe(member: str) -> str | None:

@@ -6,7 +6,8 @@ classes; ``<split>_names.txt``, a line for each photo, for messages. ``dataset.j
 a job maps a few files instead of opening 120,000, nothing is encoded anew, and hashes pin every byte.
 
 A set with attributes has a fifth file per split, ``<split>_attributes.npy``, uint8 (n, A): 1 for true, 0 for
-false, ``photos.UNKNOWN``. Their names are in ``dataset.json``.
+false, ``photos.UNKNOWN``; one with values, ``<split>_values.npy``, float32 (n, V). Their names are in
+``dataset.json``; the split ``reference`` has neither.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Album:
         splits: the photos of each split, in the official order.
         attributes: of each split, uint8 (n, A), 0, 1 or ``UNKNOWN``, columns as the entry names them; empty
             for a set without any.
+        values: of each split, float32 (n, V), finite, columns as the entry names them; empty for a set
+            without any.
         by_content: sort them by label and then by the SHA-256 of their bytes, and call them by it: for a set
             whose sources number the photos differently.
     """
@@ -59,6 +62,7 @@ class Album:
     classes: list[str]
     splits: dict[str, list[Listed]]
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    values: dict[str, np.ndarray] = field(default_factory=dict)
     by_content: bool = False
 
 
@@ -77,8 +81,8 @@ def check(album: Album, entry: PhotoEntry) -> None:
     """Compare an index with the registry, before any photo is read.
 
     Raises:
-        GauntletError: the first difference: splits, images or classes per split, attributes, a photo listed
-            twice, or a class of the training photos among the others although the set is zero-shot.
+        GauntletError: the first difference: splits, images or classes per split, attributes or values, a
+            photo listed twice, or a class of the training photos among the others although it is zero-shot.
     """
 
     def refuse(problem: str) -> None:
@@ -96,19 +100,25 @@ def check(album: Album, entry: PhotoEntry) -> None:
             refuse(f"{split} labels are outside 0 to {len(album.classes) - 1}")
         if (found := len(present[split])) != total.classes:
             refuse(f"{found} {split} classes are listed, not {total.classes}")
-    described = list(entry.splits) if entry.attributes else []
-    if list(album.attributes) != described:
-        refuse(f"attributes are given for the splits {list(album.attributes)}, not {described}")
+    for kind, dtype in (("attributes", np.uint8), ("values", np.float32)):
+        names, given = getattr(entry, kind), getattr(album, kind)
+        described = entry.described if names else []
+        if list(given) != described:
+            refuse(f"{kind} are given for the splits {list(given)}, not {described}")
+        for split, found in given.items():
+            shape = (entry.splits[split].images, len(names))
+            if found.dtype != dtype or found.shape != shape:
+                refuse(f"{split} {kind} are {found.dtype} {found.shape}, not {np.dtype(dtype)} {shape}")
     for split, found in album.attributes.items():
-        shape = (entry.splits[split].images, len(entry.attributes))
-        if found.dtype != np.uint8 or found.shape != shape:
-            refuse(f"{split} attributes are {found.dtype} {found.shape}, not uint8 {shape}")
         if not np.isin(found, (0, 1, UNKNOWN)).all():
             refuse(f"a {split} attribute is {found[~np.isin(found, (0, 1, UNKNOWN))][0]}")
+    for split, found in album.values.items():
+        if not np.isfinite(found).all():
+            refuse(f"a {split} value is {found[~np.isfinite(found)][0]}")
     if unused := set(range(len(album.classes))) - set().union(*present.values()):
         refuse(f"no image of the class {album.classes[min(unused)]!r} is listed")
     if entry.zero_shot:
-        for split in [split for split in present if split != "train"]:
+        for split in [split for split in present if split not in ("train", "reference")]:
             if shared := present["train"] & present[split]:
                 name = album.classes[min(shared)]
                 refuse(f"the class {name!r} is in train and in {split}, but the set is zero-shot")
@@ -145,13 +155,14 @@ def write(album: Album, entry: PhotoEntry, folder: Path) -> None:
         save_index(
             folder, split, spool.sizes[order], labels, len(album.classes), [names[row] for row in order]
         )
-        if entry.attributes:
-            np.save(folder / f"{split}_attributes.npy", album.attributes[split][order], allow_pickle=False)
+        for kind in ("attributes", "values"):
+            if split in (given := getattr(album, kind)):
+                np.save(folder / f"{split}_{kind}.npy", given[split][order], allow_pickle=False)
     facts = {
         "name": entry.name,
         "form": entry.form,
         "classes": album.classes,
-        **({"attributes": entry.attributes} if entry.attributes else {}),
+        **{kind: names for kind in ("attributes", "values") if (names := getattr(entry, kind))},
         **{split: total.model_dump() for split, total in entry.splits.items()},
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 #: What a file may be, whatever its name: some sets have a PNG or GIF called ``.jpg``.
-FORMATS = ("JPEG", "PNG", "GIF")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP")
 
-SPLITS = ("train", "test", "gallery", "validation")
+SPLITS = ("train", "test", "gallery", "validation", "reference")
 
 #: The value of an attribute that the publisher does not give.
 UNKNOWN = 255
@@ -59,7 +59,15 @@ class Photos(Mapped):
 
         None for a set without any.
         """
-        path = self.folder / f"{self.split}_attributes.npy"
+        return self._about("attributes")
+
+    @cached_property
+    def values(self) -> np.ndarray | None:
+        """float32 (n, V), columns as in the set's ``value_names``; None for a set without any."""
+        return self._about("values")
+
+    def _about(self, kind: str) -> np.ndarray | None:
+        path = self.folder / f"{self.split}_{kind}.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
 
     def view(self, row: int, crop: Crop, uniforms: np.ndarray | None = None) -> Tensor:
@@ -91,10 +99,13 @@ class PhotoSet:
     Attributes:
         name: its name in the registry.
         class_names: one per label.
-        train, test: the official split. No label of a zero-shot set is in both.
+        train, test: the official split. No label of a zero-shot set is in both. Where there is no
+            split, all is in ``train``, and ``test`` is None.
         gallery: what the photos of ``test`` are searched in; None for a set that is searched in itself.
         validation: its part of the official split; None for a set without one.
+        reference: what the photos of a class were made of, one per class; None for a set without such.
         attribute_names: of the columns of ``Photos.attributes``.
+        value_names: of the columns of ``Photos.values``.
         peak: the pixel value of white.
         form: see ``registry.FORMS``.
     """
@@ -102,10 +113,12 @@ class PhotoSet:
     name: str
     class_names: tuple[str, ...]
     train: Photos
-    test: Photos
+    test: Photos | None = None
     gallery: Photos | None = None
     validation: Photos | None = None
+    reference: Photos | None = None
     attribute_names: tuple[str, ...] = ()
+    value_names: tuple[str, ...] = ()
     peak: int = 255
     form: ClassVar[str] = "photos"
 
@@ -118,6 +131,7 @@ def open_set(name: str, folder: Path) -> PhotoSet:
         name=name,
         class_names=tuple(facts["classes"]),
         attribute_names=tuple(facts.get("attributes", ())),
+        value_names=tuple(facts.get("values", ())),
         **splits,
     )
 

@@ -1,4 +1,4 @@
-"""The prepared form: four ``.npy`` files and ``dataset.json``, the same bytes whatever the source.
+"""The prepared form: two ``.npy`` files per split and ``dataset.json``, the same bytes whatever the source.
 
 Images are uint8 (n, C, H, W) in C order, so that a job maps them instead of reading them; labels
 are the smallest unsigned type that holds them.
@@ -29,7 +29,7 @@ def check(arrays: Mapping[str, np.ndarray], entry: Entry) -> None:
             f"{entry.name}: {problem}", remedy=f"correct the reader {entry.reader!r}, or the registry"
         )
 
-    for split in ("train", "test"):
+    for split in entry.splits:
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
         expected = entry.per_class(split)
         if images.dtype != np.uint8 or images.shape != (sum(expected), *entry.shape):
@@ -44,6 +44,10 @@ def check(arrays: Mapping[str, np.ndarray], entry: Entry) -> None:
             refuse(f"{split} labels are outside 0 to {len(expected) - 1}")
         if (found := np.bincount(labels, minlength=len(expected)).tolist()) != expected:
             refuse(f"{split} images per class are {found}, not {expected}")
+        conditions = entry.conditions or [""]
+        for condition, part in zip(conditions, np.split(labels, len(conditions)), strict=True):
+            if not np.array_equal(part, labels[: len(part)]):
+                refuse(f"{split} labels under the condition {condition} are not those under {conditions[0]}")
 
 
 def write(arrays: Mapping[str, np.ndarray], entry: Entry, folder: Path) -> None:
@@ -51,7 +55,7 @@ def write(arrays: Mapping[str, np.ndarray], entry: Entry, folder: Path) -> None:
     check(arrays, entry)
     folder.mkdir()
     label = np.min_scalar_type(len(entry.classes) - 1)
-    for split in ("train", "test"):
+    for split in entry.splits:
         images = np.ascontiguousarray(arrays[f"{split}_images"])
         np.save(folder / f"{split}_images.npy", images, allow_pickle=False)
         np.save(folder / f"{split}_labels.npy", arrays[f"{split}_labels"].astype(label), allow_pickle=False)
@@ -60,8 +64,8 @@ def write(arrays: Mapping[str, np.ndarray], entry: Entry, folder: Path) -> None:
         "classes": entry.classes,
         "shape": entry.shape,
         "peak": entry.peak,
-        "train": entry.per_class("train"),
-        "test": entry.per_class("test"),
+        **{split: entry.per_class(split) for split in entry.splits},
+        **({"conditions": entry.conditions} if entry.conditions else {}),
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 

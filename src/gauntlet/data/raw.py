@@ -12,19 +12,35 @@ from gauntlet.data.registry import RawFile
 from gauntlet.data.sources import Unavailable
 
 DEPTH = 6  # folders below the root that are searched
+UNPACKED = 4  # what an archive with a ``member`` may unpack to, in times its own size
 
 
 def locate(files: Mapping[str, RawFile], root: Path, scratch: Path) -> dict[str, Path]:
-    """The verified file for each role in ``files``.
+    """The verified file for each role in ``files``; of an archive with a ``member`` that file, unpacked.
 
-    A file may lie anywhere below ``root``, as such or as ``<name>.gz`` (unpacked into ``scratch``).
+    A file may lie anywhere below ``root``, as such or as ``<name>.gz``; what is unpacked is in ``scratch``.
     Several datasets use the same file names, so content decides.
 
     Raises:
         Unavailable: a file is missing; no file of that name has the registry's content; there are several
             files of a name for which the registry has no hash.
+        GauntletError: an archive is hostile, or does not have its ``member`` once.
     """
-    return {role: _find(file, root, scratch) for role, file in files.items()}
+    return {role: _member(file, _find(file, root, scratch), scratch) for role, file in files.items()}
+
+
+def _member(file: RawFile, path: Path, scratch: Path) -> Path:
+    if file.member is None:
+        return path
+    into = scratch / f"{file.name}.unpacked"
+    into.mkdir(parents=True)
+    unpacked = extract(path, into, limit=UNPACKED * path.stat().st_size)
+    found = [written for written in unpacked if written.name == file.member]
+    if len(found) != 1:
+        raise GauntletError(
+            f"it has {len(found)} files {file.member}, not one", file=path, remedy="fetch it again"
+        )
+    return found[0]
 
 
 def _find(file: RawFile, root: Path, scratch: Path) -> Path:

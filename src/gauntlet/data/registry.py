@@ -23,7 +23,7 @@ LISTINGS = REGISTRY.with_name("listings")
 #: The roots a prepared set may live under: what `mini` needs, and everything else.
 ROOTS = ("data", "datasets")
 
-#: The files of a prepared set of arrays.
+#: The files of a prepared set of arrays for training and testing, as most are.
 PREPARED = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "dataset.json")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -75,6 +75,9 @@ class RawFile(Content):
     """A file that the reader reads, as it is after unpacking."""
 
     name: FileName
+    member: FileName | None = Field(
+        None, description="the reader reads this file of the archive, unpacked, in place of the archive"
+    )
 
 
 class Dvc(Strict):
@@ -154,10 +157,11 @@ Source = Annotated[Dvc | Apt | Wheel | Index | Folder | Url, Field(discriminator
 
 
 class Counts(Strict):
-    """Images per class of the official split."""
+    """Examples per class of the official split. Some sets have none for training, or none for testing."""
 
-    train: Positive | list[Positive]
-    test: Positive | list[Positive]
+    train: Positive | list[Positive] | None = None
+    test: Positive | list[Positive] | None = None
+    validation: Positive | list[Positive] | None = None
 
 
 class Common(Strict):
@@ -191,12 +195,12 @@ class Common(Strict):
         return Path("data.dvc" if self.folder.startswith("data/") else f"{self.folder}.dvc")
 
 
-def _spelt_out(classes: object) -> object:
-    """``Latin/01..26`` stands for 26 classes, ``Latin/01`` to ``Latin/26``."""
-    if not isinstance(classes, list):
-        return classes
+def _spelt_out(names: object) -> object:
+    """``Latin/01..26`` stands for 26 names, ``Latin/01`` to ``Latin/26``."""
+    if not isinstance(names, list):
+        return names
     out = []
-    for name in classes:
+    for name in names:
         if match := re.fullmatch(r"(.*?)(\d+)\.\.(\d+)", name) if isinstance(name, str) else None:
             stem, first, last = match.groups()
             if int(first) > int(last):
@@ -207,124 +211,6 @@ def _spelt_out(classes: object) -> object:
     return out
 
 
-class Entry(Common):
-    """A set of images of one size, prepared as arrays."""
-
-    form: Literal["arrays"] = "arrays"
-    classes: Annotated[list[str], Field(min_length=2), BeforeValidator(_spelt_out)]
-    shape: Annotated[list[Positive], Field(min_length=3, max_length=3)]
-    peak: Annotated[int, Field(gt=0, le=255)]
-    counts: Counts
-    train_classes: Positive | None = Field(
-        None, description="so many classes are for training alone, the others for testing: zero-shot"
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Entry:
-        if self.train_classes and self.train_classes >= len(self.classes):
-            raise ValueError("train_classes leaves no class for testing")
-        for split in ("train", "test"):
-            per_class = getattr(self.counts, split)
-            if isinstance(per_class, list) and len(per_class) != len(self.classes):
-                raise ValueError(f"counts.{split} needs {len(self.classes)} numbers, one per class")
-        return self
-
-    @property
-    def prepared_files(self) -> tuple[str, ...]:
-        """The files of the prepared set."""
-        return PREPARED
-
-    @property
-    def class_count(self) -> int:
-        return len(self.classes)
-
-    def images(self, split: str) -> int:
-        """Images of a split, ``train`` or ``test``."""
-        return sum(self.per_class(split))
-
-    examples = images
-
-    def per_class(self, split: str) -> list[int]:
-        """Images per class of ``split`` (``train`` or ``test``), in label order."""
-        counts = getattr(self.counts, split)
-        counts = counts if isinstance(counts, list) else [counts] * len(self.classes)
-        if not self.train_classes:
-            return counts
-        return [
-            count if (label < self.train_classes) == (split == "train") else 0
-            for label, count in enumerate(counts)
-        ]
-
-
-class Total(Strict):
-    """One split of a set of photos. The classes may be thousands, so only totals are given."""
-
-    images: Positive
-    classes: Positive
-
-
-class Totals(Strict):
-    """The official split. A set with a ``gallery`` has its queries in ``test``."""
-
-    train: Total
-    test: Total
-    gallery: Total | None = None
-    validation: Total | None = None
-
-
-class PhotoEntry(Common):
-    """A set of photos of all sizes, prepared as the publisher's encoded files, one after the other."""
-
-    SUFFIXES: ClassVar[tuple[str, ...]] = ("images.bin", "offsets.npy", "labels.npy", "names.txt")
-
-    form: Literal["photos"]
-    zero_shot: bool = Field(False, description="no class of train may occur in another split")
-    counts: Totals
-    attributes: list[str] | None = Field(
-        None, min_length=1, description="what is said of every photo, true or not, in the publisher's order"
-    )
-    listing: FileName | None = Field(
-        None, description="file of listings/: the photos that are taken, where they are not all"
-    )
-
-    @model_validator(mode="after")
-    def _attributes_differ(self) -> PhotoEntry:
-        if self.attributes and len(set(self.attributes)) < len(self.attributes):
-            raise ValueError("two attributes have the same name")
-        return self
-
-    @property
-    def splits(self) -> dict[str, Total]:
-        """The splits that there are, by name, in the order train, test, gallery, validation."""
-        return {split: total for split, total in self.counts if total is not None}
-
-    @property
-    def prepared_files(self) -> tuple[str, ...]:
-        """The files of the prepared set."""
-        suffixes = (*self.SUFFIXES, "attributes.npy") if self.attributes else self.SUFFIXES
-        return (*(f"{split}_{suffix}" for split in self.splits for suffix in suffixes), "dataset.json")
-
-    @property
-    def class_count(self) -> int:
-        # test and gallery share their classes; of a set that is not zero-shot, train has them all
-        others = (self.counts.test, self.counts.validation) if self.zero_shot else ()
-        return self.counts.train.classes + sum(total.classes for total in others if total)
-
-    def images(self, split: str) -> int:
-        """Images of a split; 0 for one that the set does not have."""
-        return self.splits[split].images if split in self.splits else 0
-
-    examples = images
-
-
-class Shares(Strict):
-    """Rows of a table, or files, per class of the official split: one number for all classes, or a list."""
-
-    train: Positive | list[Positive]
-    test: Positive | list[Positive]
-    validation: Positive | list[Positive] | None = None
-
-
 def _one_count_per_class(counts: Strict, classes: list[str]) -> None:
     for key, count in counts:
         if isinstance(count, list) and len(count) != len(classes):
@@ -332,13 +218,15 @@ def _one_count_per_class(counts: Strict, classes: list[str]) -> None:
 
 
 class Classed(Common):
-    """A set that is not of images, with a class for each of its examples."""
+    """A set whose classes are named, with so many examples (images, rows, files) of each."""
 
-    classes: Annotated[list[str], Field(min_length=2), BeforeValidator(_spelt_out)]
-    counts: Shares
+    classes: Annotated[list[str], Field(min_length=1), BeforeValidator(_spelt_out)]
+    counts: Counts
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Classed:
+        if not self.splits:
+            raise ValueError("counts has no split")
         _one_count_per_class(self.counts, self.classes)
         return self
 
@@ -352,13 +240,138 @@ class Classed(Common):
         return len(self.classes)
 
     def examples(self, split: str) -> int:
-        """Rows or files of a split; 0 for one that the set does not have."""
-        return sum(self.per_class(split)) if split in self.splits else 0
+        """Examples of a split; 0 for one that the set does not have."""
+        return sum(self.per_class(split))
 
     def per_class(self, split: str) -> list[int]:
-        """Rows or files per class of a split, in label order."""
-        counts = getattr(self.counts, split)
+        """Examples per class of a split, in label order."""
+        counts = getattr(self.counts, split) or 0
         return counts if isinstance(counts, list) else [counts] * len(self.classes)
+
+
+class Entry(Classed):
+    """A set of images of one size, prepared as arrays."""
+
+    form: Literal["arrays"] = "arrays"
+    shape: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    peak: Annotated[int, Field(gt=0, le=255)]
+    train_classes: Positive | None = Field(
+        None, description="so many classes are for training alone, the others for testing: zero-shot"
+    )
+    validation_classes: Positive | None = Field(
+        None, description="of a zero-shot set: so many classes after those for training are for validation"
+    )
+    conditions: Annotated[list[str], Field(min_length=1), BeforeValidator(_spelt_out)] | None = Field(
+        None, description="a split has its images once under each of these, one condition after the other"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Entry:
+        if bool(self.validation_classes) != bool(self.train_classes and self.counts.validation):
+            raise ValueError("a zero-shot set has both validation_classes and counts.validation, or none")
+        if self.train_classes and self.train_classes + (self.validation_classes or 0) >= len(self.classes):
+            raise ValueError("train_classes leaves no class for testing")
+        return self
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        arrays = (f"{split}_{kind}.npy" for split in self.splits for kind in ("images", "labels"))
+        return (*arrays, "dataset.json")
+
+    def per_class(self, split: str) -> list[int]:
+        """Images per class of a split, in label order, under all conditions together."""
+        counts = super().per_class(split)
+        if self.train_classes:
+            first, last = self._range(split)
+            counts = [count if first <= label < last else 0 for label, count in enumerate(counts)]
+        return [count * len(self.conditions or [""]) for count in counts]
+
+    def _range(self, split: str) -> tuple[int, int]:
+        """The labels of a split of a zero-shot set: the first, and the one after the last."""
+        trained = self.train_classes
+        validated = trained + (self.validation_classes or 0)
+        return {"train": (0, trained), "validation": (trained, validated)}.get(
+            split, (validated, len(self.classes))
+        )
+
+
+class Total(Strict):
+    """One split of a set of photos. The classes may be thousands, so only totals are given."""
+
+    images: Positive
+    classes: Positive
+
+
+class Totals(Strict):
+    """The official split; all is in ``train`` where there is none.
+
+    A set with a ``gallery`` has its queries in ``test``. ``reference`` has what other photos were made of.
+    """
+
+    train: Total
+    test: Total | None = None
+    gallery: Total | None = None
+    validation: Total | None = None
+    reference: Total | None = None
+
+
+class PhotoEntry(Common):
+    """A set of photos of all sizes, prepared as the publisher's encoded files, one after the other."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = ("images.bin", "offsets.npy", "labels.npy", "names.txt")
+
+    form: Literal["photos"]
+    zero_shot: bool = Field(False, description="no class of train may occur in another split")
+    counts: Totals
+    attributes: Annotated[list[str], Field(min_length=1), BeforeValidator(_spelt_out)] | None = Field(
+        None, description="what is said of every photo, true or not, in the publisher's order"
+    )
+    values: list[str] | None = Field(
+        None, min_length=1, description="numbers that are given for every photo, such as its quality"
+    )
+    listing: FileName | None = Field(
+        None, description="file of listings/: the photos that are taken, where they are not all"
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> PhotoEntry:
+        for kind in ("attributes", "values"):
+            names = getattr(self, kind) or []
+            if len(set(names)) < len(names):
+                raise ValueError(f"two {kind} have the same name")
+        return self
+
+    @property
+    def splits(self) -> dict[str, Total]:
+        """The splits that there are, by name, in the order train, test, gallery, validation, reference."""
+        return {split: total for split, total in self.counts if total is not None}
+
+    @property
+    def described(self) -> list[str]:
+        """The splits whose photos have attributes and values, if the set has any: not ``reference``."""
+        return [split for split in self.splits if split != "reference"]
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        about = [f"{kind}.npy" for kind in ("attributes", "values") if getattr(self, kind)]
+        names = []
+        for split in self.splits:
+            names += [f"{split}_{suffix}" for suffix in self.SUFFIXES]
+            names += [f"{split}_{suffix}" for suffix in about if split in self.described]
+        return (*names, "dataset.json")
+
+    @property
+    def class_count(self) -> int:
+        # test and gallery share their classes; of a set that is not zero-shot, train has them all; it always
+        # has those of reference
+        others = (self.counts.test, self.counts.validation) if self.zero_shot else ()
+        return self.counts.train.classes + sum(total.classes for total in others if total)
+
+    def examples(self, split: str) -> int:
+        """Images of a split; 0 for one that the set does not have."""
+        return self.splits[split].images if split in self.splits else 0
 
 
 class TableEntry(Classed):
@@ -407,6 +420,8 @@ class CrowdCounts(Strict):
 
 class CrowdEntry(Common):
     """Labels that crowd workers gave to items, and the true classes of some items. There is no split."""
+
+    splits: ClassVar[tuple[str, ...]] = ()
 
     form: Literal["labels"]
     classes: Annotated[list[str], Field(min_length=2)]

@@ -19,13 +19,13 @@ def taken(
     """
     found = entry(dataset)
     if found.form == "photos":
-        total = found.splits[split]
-        counts = [total.images / total.classes] * total.classes
+        total = found.splits.get(split)
+        counts = [total.images / total.classes] * total.classes if total else []
     else:
         counts = [count for count in found.per_class(split) if count]
     left = [max(count - held_out, 0) for count in counts]
     total = sum(left if per_class is None else (min(count, per_class) for count in left))
-    return total if classes is None else total * classes / len(counts)
+    return total if classes is None or not counts else total * classes / len(counts)
 
 
 def form(dataset: str, photo_size: int = 224) -> tuple[int, int]:
@@ -47,6 +47,6 @@ def prepared_bytes(dataset: str) -> int | None:
     found = entry(dataset)
     if found.form == "arrays":
         pixels = found.shape[0] * found.shape[1] * found.shape[2]
-        return (found.images("train") + found.images("test")) * pixels
+        return sum(map(found.examples, found.splits)) * pixels
     sizes = [file.size for file in found.files.values()]
     return None if None in sizes else sum(sizes)

@@ -46,8 +46,8 @@ class TableSet:
     name: str
     class_names: tuple[str, ...]
     feature_names: tuple[str, ...]
-    train: Rows
-    test: Rows
+    train: Rows | None = None
+    test: Rows | None = None
     validation: Rows | None = None
     form: ClassVar[str] = "table"
 

@@ -47,10 +47,7 @@ def read(files: dict[str, Path], entry: PhotoEntry) -> Album:
             listed photo.
     """
     kit = files["devkit"]
-    found = dict(stream_members(kit, [TRUTH, META], limit=KIT))
-    truth = numbers([line for (line,) in rows(found[TRUTH], kit, TRUTH, 1)], kit, TRUTH)
-    columns = structs(found[META], kit, "synsets", ("WNID", "ILSVRC2012_ID", "words"))
-    synsets = {wnid: about for wnid, *about in zip(*map(np.ndarray.tolist, columns.values()), strict=True)}
+    truth, synsets = development_kit(kit)
     classes: list[str] = []
     splits: dict[str, list[Listed]] = {"train": [], "test": []}
     for label, (wnid, taken) in enumerate(sorted(listing(entry).items())):
@@ -63,8 +60,26 @@ def read(files: dict[str, Path], entry: PhotoEntry) -> Album:
                 problem = f"photo {photo} is not of the class {wnid}, as {entry.listing} says"
                 raise not_a_list(kit, TRUTH, problem)
             split = "train" if place % TEST_EVERY else "test"
-            splits[split].append(Listed(files["images"], f"ILSVRC2012_val_{photo:08}.JPEG", label))
+            splits[split].append(Listed(files["images"], photo_name(photo), label))
     return Album(classes, splits)
+
+
+def development_kit(kit: Path) -> tuple[list[int], dict[str, tuple[int, str]]]:
+    """The class of every photo for validation, by number; number and words of a class by its WordNet number.
+
+    Classes that others are below of have numbers too, above those of the photos. Raises GauntletError when
+    the kit has no such lists.
+    """
+    found = dict(stream_members(kit, [TRUTH, META], limit=KIT))
+    truth = numbers([line for (line,) in rows(found[TRUTH], kit, TRUTH, 1)], kit, TRUTH)
+    columns = structs(found[META], kit, "synsets", ("WNID", "ILSVRC2012_ID", "words"))
+    lines = zip(*map(np.ndarray.tolist, columns.values()), strict=True)
+    return truth, {wnid: (number, words) for wnid, number, words in lines}
+
+
+def photo_name(number: int) -> str:
+    """The name of a photo for validation."""
+    return f"ILSVRC2012_val_{number:08}.JPEG"
 
 
 def listing(entry: PhotoEntry) -> dict[str, list[int]]:

@@ -1,7 +1,7 @@
 """The binary version of STL-10 (cs.stanford.edu/~acoates/stl10), in its tar archive.
 
-An image is three planes, each column by column. Labels start at 1. The unlabelled images and the
-folds are left in the archive.
+An image is three planes, each column by column. Labels start at 1. The unlabelled images, which
+``stl10_unlabelled`` reads, and the folds are left in the archive.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     Raises:
         GauntletError: a file is missing, too large, or does not have an image for each label.
     """
-    channels, height, width = entry.shape
     members = read_members(
         files["archive"],
         [f"{split}_{kind}.bin" for split in SPLITS for kind in "Xy"],
@@ -34,15 +33,28 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     )
     arrays = {}
     for split in SPLITS:
-        pixels = np.frombuffer(members[f"{split}_X.bin"], np.uint8)
+        images = planes(members[f"{split}_X.bin"], entry, files["archive"], f"{split}_X.bin")
         labels = np.frombuffer(members[f"{split}_y.bin"], np.uint8)
-        if len(pixels) != len(labels) * math.prod(entry.shape):
+        if len(images) != len(labels):
             raise GauntletError(
-                f"{len(pixels)} bytes are not {len(labels)} images of {math.prod(entry.shape)}",
+                f"{len(images)} images for {len(labels)} labels",
                 file=files["archive"],
                 key=f"{split}_X.bin",
                 remedy="fetch the file again",
             )
-        arrays[f"{split}_images"] = pixels.reshape(-1, channels, width, height).swapaxes(2, 3)
+        arrays[f"{split}_images"] = images
         arrays[f"{split}_labels"] = labels.astype(np.int16) - 1
     return arrays
+
+
+def planes(content: bytes, entry: Entry, archive: Path, name: str) -> np.ndarray:
+    """uint8 (n, C, H, W). Raises GauntletError when the last image of ``name`` is not whole."""
+    channels, height, width = entry.shape
+    if len(content) % math.prod(entry.shape):
+        raise GauntletError(
+            f"{len(content)} bytes are not whole images of {math.prod(entry.shape)}",
+            file=archive,
+            key=name,
+            remedy="fetch the file again",
+        )
+    return np.frombuffer(content, np.uint8).reshape(-1, channels, width, height).swapaxes(2, 3)

@@ -1,4 +1,4 @@
-"""Structs in MATLAB's format 5, as the annotations of Cars196 are. Nothing in such a file is executed."""
+"""Structs, texts and numbers in MATLAB's format 5. Nothing in such a file is executed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from gauntlet.core.errors import GauntletError
+
+#: Kinds of arrays of numbers.
+NUMBERS = (
+    "double",
+    "single",
+    "logical",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
 
 
 def structs(content: bytes, file: Path, name: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
@@ -35,6 +43,11 @@ def cells(content: bytes, file: Path, name: str) -> list[str]:
     return [str(cell) for cell in np.atleast_1d(_load(content, file, name, "cell"))]
 
 
+def vector(content: bytes, file: Path, name: str) -> np.ndarray:
+    """The numbers of a row or a column, float64 (n,). Raises GauntletError as ``structs``."""
+    return np.atleast_1d(_load(content, file, name, *NUMBERS)).astype(np.float64).reshape(-1)
+
+
 def _plain(column: np.ndarray) -> np.ndarray:
     values = column.tolist()
     if all(isinstance(value, str) for value in values):
@@ -42,13 +55,13 @@ def _plain(column: np.ndarray) -> np.ndarray:
     return np.array([int(value) for value in values], np.int64)
 
 
-def _load(content: bytes, file: Path, name: str, kind: str) -> np.ndarray:
+def _load(content: bytes, file: Path, name: str, *wanted: str) -> np.ndarray:
     from scipy.io import loadmat, whosmat
 
     try:
         kinds = {found: what for found, _, what in whosmat(io.BytesIO(content))}
-        if kinds.get(name) != kind:
-            raise _refuse(file, name, f"it has no {kind} array of this name")
+        if kinds.get(name) not in wanted:
+            raise _refuse(file, name, f"it has no {wanted[0]} array of this name")
         return loadmat(io.BytesIO(content), variable_names=[name], squeeze_me=True)[name]
     except GauntletError:
         raise

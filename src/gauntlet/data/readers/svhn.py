@@ -14,20 +14,19 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
 from gauntlet.data.registry import Entry
 
-SPLITS = ("train", "test")
 #: Element types that the labels may have; images are uint8.
 NUMBERS = {"uint8", "int16", "int32", "double", "single"}
 
 
 @register("reader", "svhn")
 def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
-    """Images uint8 (n, C, H, W) and labels (n,) from 0 on, the digits themselves.
+    """Images uint8 (n, C, H, W) and labels (n,) from 0 on, the digits themselves; a file for every split.
 
     Raises:
         GauntletError: not such a file, or arrays of other shapes or types.
     """
     arrays = {}
-    for split in SPLITS:
+    for split in entry.splits:
         found = _arrays(files[split], split, entry)
         arrays[f"{split}_images"] = found["X"].transpose(3, 2, 0, 1)
         labels = found["y"].reshape(-1)
