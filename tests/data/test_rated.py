@@ -220,7 +220,11 @@ DAMAGE = {
     "tid: no type": ("tid2013", {"last": "0.5 i25_00_3.bmp"}, "distortion 0, and the registry has 24"),
     "tid: a score that is none": ("tid2013", {"last": "inf i25_02_3.bmp"}, "a score is inf"),
     "tid: a scene less": ("tid2013", {"last": ""}, "2 train images are listed, not 3"),
-    "kadid: a line cut short": ("kadid10k", {"last": "I81_25_05.png,I81.png"}, "a line is cut short"),
+    "kadid: a line cut short": (
+        "kadid10k",
+        {"last": "I81_25_05.png,I81.png"},
+        "line 3 does not have the 4 fields",
+    ),
     "kadid: a score that is none": ("kadid10k", {"last": "I81_25_05.png,I81.png,x,1"}, "could not convert"),
     "kadid: another name": ("kadid10k", {"last": "I81.png,I81.png,1,1"}, "I81.png is no name"),
 }
@@ -248,7 +252,7 @@ def test_wrong_lists(tmp_path, monkeypatch, damage):
 )
 def test_lists_without_scores(tmp_path, monkeypatch, name, file, content):
     made = SETS[name]
-    with pytest.raises(GauntletError, match=r"0 train images are listed|no table of|not text"):
+    with pytest.raises(GauntletError, match=r"0 train images are listed|does not name a column|not text"):
         obtain(made, {**members(made), f"folder/{file}": content}, tmp_path, monkeypatch)
     assert not (tmp_path / "toy").exists()
 

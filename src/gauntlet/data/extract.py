@@ -107,7 +107,7 @@ def read_members(archive: str | Path, names: Collection[str], *, limit: int) -> 
 
 
 def stream_members(
-    archive: str | Path, names: Collection[str], *, limit: int, member_limit: int | None = None
+    archive: str | Path, names: Collection[str], *, limit: int, member_limit: int = MEMBER_MAX
 ) -> Iterator[tuple[str, bytes]]:
     """The files ``names`` of an archive one by one, in the archive's order; nothing is written.
 
@@ -118,7 +118,7 @@ def stream_members(
             is a folder of its name, such as ``n01440764.tar``.
         names: their paths. The archive may have them inside of further folders.
         limit: the most bytes that the members may have together, wanted or not.
-        member_limit: the most bytes that one of ``names`` may have; ``MEMBER_MAX`` when None.
+        member_limit: the most bytes that one of ``names`` may have.
 
     Yields:
         Name, as in ``names``, and content.
@@ -129,7 +129,6 @@ def stream_members(
     """
     archive = Path(archive)
     names = frozenset(names)
-    member_limit = MEMBER_MAX if member_limit is None else member_limit
     found: set[str] = set()
 
     def refuse(member: str, problem: str) -> GauntletError:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gauntlet.core.registry import register
 from gauntlet.data.packed import Album
-from gauntlet.data.readers.rated import Members, Rated, album, score, table
-from gauntlet.data.readers.rows import not_a_list
+from gauntlet.data.readers.rated import Members, Rated, album, score
+from gauntlet.data.readers.rows import not_a_list, records
 from gauntlet.data.registry import PhotoEntry
 
 SCORES = "dmos.csv"
@@ -29,9 +29,10 @@ def read(files: dict[str, Path], entry: PhotoEntry) -> Album:
     members = Members(archive)
     (scores,) = members.read(SCORES)
     rated = []
-    for name, reference, dmos in table(scores, archive, SCORES, ["dist_img", "ref_img", "dmos"]):
+    for line in records(scores, archive, SCORES, ["dist_img", "ref_img", "dmos"]):
+        name, reference = line["dist_img"], line["ref_img"]
         if not (match := NAME.fullmatch(name)):
             raise not_a_list(archive, SCORES, f"{name} is no name of a distorted photo")
-        values = [score(dmos, archive, SCORES), int(match[2])]
+        values = [score(line["dmos"], archive, SCORES), int(match[2])]
         rated.append(Rated(f"images/{name}", f"images/{reference}", int(match[1]) - 1, values))
     return album(members, rated, entry)

@@ -11,8 +11,8 @@ import numpy as np
 
 from gauntlet.core.registry import register
 from gauntlet.data.packed import Album, Listed
-from gauntlet.data.readers.rated import Members, score, table
-from gauntlet.data.readers.rows import not_a_list
+from gauntlet.data.readers.rated import Members, score
+from gauntlet.data.readers.rows import not_a_list, records
 from gauntlet.data.registry import PhotoEntry
 
 PARTS = {"train": "training", "test": "test", "validation": "validation"}
@@ -26,12 +26,13 @@ def read(files: dict[str, Path], entry: PhotoEntry) -> Album:
         GauntletError: no such list; an unknown part; a photo is missing.
     """
     path, members = files["scores"], Members(files["images"])
-    lines = table(path.read_bytes(), path, "", ["image_name", "MOS", "set"])
-    if unknown := {part for *_, part in lines} - set(PARTS.values()):
+    lines = records(path.read_bytes(), path, "", ["image_name", "MOS", "set"])
+    if unknown := {line["set"] for line in lines} - set(PARTS.values()):
         raise not_a_list(path, "", f"the part {min(unknown)!r} is unknown")
     splits, values = {}, {}
     for split in entry.splits:
-        taken = [(name, mos) for name, mos, part in lines if part == PARTS[split]]
-        splits[split] = [Listed(members.archive, members.find(f"1024x768/{name}"), 0) for name, _ in taken]
-        values[split] = np.array([[score(mos, path, "")] for _, mos in taken], np.float32).reshape(-1, 1)
+        taken = [line for line in lines if line["set"] == PARTS[split]]
+        photos = [members.find(f"1024x768/{line['image_name']}") for line in taken]
+        splits[split] = [Listed(members.archive, photo, 0) for photo in photos]
+        values[split] = np.array([score(line["MOS"], path, "") for line in taken], np.float32)[:, None]
     return Album(["photo"], splits, values=values)

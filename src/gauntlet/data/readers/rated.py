@@ -7,7 +7,6 @@ split.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable
@@ -86,18 +85,6 @@ def album(members: Members, rated: Iterable[Rated], entry: PhotoEntry) -> Album:
         {"train": bits},
         {"train": np.array([photo.values for photo in rated], np.float32).reshape(-1, len(entry.values))},
     )
-
-
-def table(content: bytes, file: Path, key: str, columns: list[str]) -> list[list[str]]:
-    """These columns of comma-separated values with a header. Raises GauntletError when one is missing."""
-    try:
-        lines = csv.DictReader(content.decode("utf-8-sig").splitlines(), strict=True)
-        found = [[line[column] for column in columns] for line in lines]
-    except (csv.Error, KeyError, UnicodeDecodeError) as error:
-        raise not_a_list(file, key, f"no table of {', '.join(columns)} ({error})") from error
-    if any(None in line for line in found):
-        raise not_a_list(file, key, "a line is cut short")
-    return found
 
 
 def score(text: object, file: Path, key: str) -> float:
