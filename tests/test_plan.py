@@ -95,6 +95,15 @@ def test_blocks_are_seeds():
     assert {tuple(cell.seeds) for cell in cells} == {(0, 1, 2), (7,)}
 
 
+def test_a_study_without_seeds_is_refused():
+    with pytest.raises(GauntletError, match=r"x\.yaml: seeds: List should have at least 1 item"):
+        plan_of(seeds=[])
+    content = copy.deepcopy(SMOKE)
+    content["studies"]["eat"]["grids"][0]["seeds"] = []
+    with pytest.raises(GauntletError, match=r"x\.yaml: studies\.eat\.grids\.0\.seeds: List should have"):
+        make_plan(content, file="x.yaml")
+
+
 def test_the_methods_of_a_scale_are_those_that_the_study_gives_it():
     assert "eat_n5" not in {entry.method for entry in load_plan("config/mini.yaml").studies["eat"].cells}
     assert "eat_n5" in {entry.method for entry in load_plan("config/desk.yaml").studies["eat"].cells}

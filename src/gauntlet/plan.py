@@ -39,7 +39,9 @@ class Grid(Strict):
     methods: list[str] | None = Field(
         None, description="keys of the study's methods; absent: all of this scale"
     )
-    seeds: list[Block] | None = Field(None, description="overrides the scale's seeds")
+    seeds: Annotated[list[Block], Field(min_length=1)] | None = Field(
+        None, description="overrides the scale's seeds"
+    )
     options: dict[str, dict[str, Any]] = Field(
         {}, description="method -> options that are others here than in the study, such as sizes"
     )

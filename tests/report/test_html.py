@@ -8,6 +8,8 @@ import pytest
 from synthetic import EAT, build, write_cell
 
 from gauntlet.report import figures
+from gauntlet.report.claims.judge import judge_study
+from gauntlet.report.claims.words import evidence
 from gauntlet.report.gather import gather
 from gauntlet.report.html import Source
 from gauntlet.report.html import build as build_html
@@ -104,6 +106,18 @@ def test_every_claim_with_verdict_statement_and_scale(page):
         assert verdict in page.text
     assert "mini scale: not the paper's numbers" in page.text
     assert "published run (desk)" in page.text
+
+
+def test_evidence_stands_beside_verdicts(report, page):
+    claims = judge_study(EAT, report.parents[1] / "studies/eat/mini")["claims"]
+    text = " ".join(page.text.split())
+    for claim in claims.values():
+        assert evidence(claim) in text
+        for detail in claim["details"]:
+            if detail["bootstrap"]:
+                low, high = detail["bootstrap"]
+                assert f"[{low:+.3f}, {high:+.3f}]" in text
+    assert "With 5 seeds the signed-rank and sign-flip tests cannot go below p = 0.0312" in text
 
 
 def test_holes_flags_choices_cost_and_provenance_are_shown(page):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from synthetic import EAT, build
 
 from gauntlet.core.blocks import seeds_of
@@ -10,9 +11,11 @@ from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json
 from gauntlet.report.claims.board import judge_all, strict, summary
+from gauntlet.report.claims.correction import correct
 from gauntlet.report.claims.judge import combine, judge_claim, judge_study
 from gauntlet.report.claims.model import Claim
 from gauntlet.report.claims.statistics import t_interval
+from gauntlet.report.claims.words import evidence
 from gauntlet.report.measurements import read
 from gauntlet.report.study import load
 
@@ -269,8 +272,9 @@ def test_the_console_shows_the_flags_of_a_claim_that_holds(flagged_folders):
     entry = check(minus={"method": "none"}, above=0)
     result = judged(flagged_folders[("none",)], entry)
     assert result["verdict"] == "holds"
+    result["corrected"] = correct({"T": result}, "none")["T"]
     board = {"studies": {"eat": {"study": "eat", "title": "t", "label": "l", "claims": {"T": result}}}}
-    assert "flagged: No defense" in summary(board)[-1]
+    assert "flagged: No defense" in summary(board)[2]
 
 
 def test_off_diagonal_transfer_is_the_mean_over_pairs(gathered):
@@ -356,6 +360,71 @@ def test_console_lines_name_every_claim_and_gap(tmp_path):
         assert key in lines
     assert "mini scale: not the paper's numbers" in lines
     assert "missing: AT \N{MULTIPLICATION SIGN} 3" in lines
+
+
+def test_another_test_decides_where_the_check_names_it(tmp_path):
+    """At the same 2.5% per side, which signs of five seeds cannot reach, and those of six can."""
+    by_signs = check(minus={"method": "none"}, above=0) | {"test": "permutation"}
+    results = {}
+    for seeds in (5, 6):
+        folder = build(tmp_path / str(seeds), methods=("none", "eat"), datasets=("digits",), seeds=seeds)
+        assert judged(folder, check(minus={"method": "none"}, above=0))["verdict"] == "holds"
+        results[seeds] = judged(folder, by_signs)
+        assert results[seeds]["p"]["holds"] == 0.5**seeds
+    assert (results[5]["verdict"], results[6]["verdict"]) == ("undecided", "holds")
+    assert "cannot go below p = 0.0312" in results[5]["reason"]
+    reverse = check(minus={"method": "none"}, below=0) | {"test": "wilcoxon"}
+    assert judged(folder, reverse)["verdict"] == "fails"
+
+
+def test_evidence_is_that_of_the_paired_differences(gathered):
+    result = judged(gathered, check(minus={"method": "at"}, above=0), scope={"dataset": "digits"})
+    (detail,) = result["details"]
+    effects = list(detail["effects"].values())
+    assert detail["tests"]["t"]["holds"] == pytest.approx(
+        stats.ttest_1samp(effects, 0, alternative="greater").pvalue
+    )
+    low, high = detail["bootstrap"]
+    assert min(effects) <= low < detail["effect"] < high <= max(effects)
+    half = (detail["ci"][1] - detail["ci"][0]) / 2
+    # Half the runs would have shown an effect of about the half-width; four in five need more.
+    assert half < detail["detectable"] < 2 * half
+    assert result["p"] == {key: detail["tests"]["t"][key] for key in ("holds", "fails")}
+
+
+def test_a_flag_leaves_no_evidence_for_the_verdict_that_it_takes_away(flagged_folders):
+    entry = check(minus={"method": "none"}, above=0)
+    assert judged(flagged_folders[()], entry)["p"]["holds"] < 0.025
+    assert judged(flagged_folders[("eat",)], entry)["p"]["holds"] == 1
+
+
+def test_every_claim_of_a_study_is_corrected_for_their_number(gathered):
+    claims = judge_study(EAT, gathered)["claims"]
+    tested = [claim for claim in claims.values() if claim["p"]["holds"] is not None]
+    for claim in claims.values():
+        corrected = claim["corrected"]
+        assert corrected["by"] == "holm"
+        assert corrected["claims"]["holds"] == len(tested) == len(claims)
+        assert claim["p"]["holds"] <= corrected["holds"] <= len(tested) * claim["p"]["holds"] + 1e-15
+        assert corrected["verdict"] in (claim["verdict"], "undecided")
+
+
+def test_console_lines_have_p_values_correction_and_power(gathered):
+    said = "\n".join(summary({"studies": {"eat": judge_study(EAT, gathered)}}))
+    assert "after Holm over 8 claims" in said
+    assert "with 80% power" in said
+    assert "note: with 5 seeds the signed-rank and sign-flip tests cannot go below p = 0.0312" in said
+    tie = judged(gathered, check("none", minus={"method": "none"}, within=0.02))
+    tie["corrected"] = correct({"T": tie}, "holm")["T"]
+    assert "TOST: above -0.02: p < 0.0001, below 0.02: p < 0.0001" in evidence(tie)
+
+
+def test_what_no_job_measured_and_no_derived_score_gives_is_named_with_file_and_key(gathered):
+    result = judged(gathered, check(metric="r-precision", minus={"method": "at"}, above=0))
+    assert result["verdict"] == "not measured"
+    assert "test.yaml: claims.T.checks.0: no job measured metric 'r-precision'" in result["reason"]
+    sweep = {"metric": "nmi", "value": {"method": "eat", "suite": "epz", "eps": 0.1}, "is": {"above": 0}}
+    assert "test.yaml: claims.T.checks.0: no job measured suite 'epz'" in judged(gathered, sweep)["reason"]
 
 
 def test_strict_wants_every_measured_claim_to_hold():

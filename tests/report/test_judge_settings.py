@@ -212,6 +212,9 @@ def study(*checks, **rest) -> dict:
             "iid",
         ),
         ({"metric": "recal@1"}, "claims.T.checks.0.metric", "recall@1"),
+        ({"metric": []}, "claims.T.checks.0.metric", "at least 1"),
+        ({"test": "ttest"}, "claims.T.checks.0.test", "'t', 'wilcoxon' or 'permutation' (got 'ttest')"),
+        ({"reached": "reach", "minus": {}, "test": "wilcoxon"}, "claims.T.checks.0", "leave test out"),
     ],
 )
 def test_faults_name_file_key_and_remedy(tmp_path, change, key, says):
@@ -224,6 +227,40 @@ def test_faults_name_file_key_and_remedy(tmp_path, change, key, says):
         load(file)
     assert str(caught.value).startswith(f"{file}: {key}")
     assert says in str(caught.value)
+
+
+def refused(tmp_path, **changes) -> str:
+    import yaml
+
+    file = tmp_path / "eat.yaml"
+    sound = {**check("at"), "is": {"above": 0}}
+    file.write_text(yaml.safe_dump({**study(sound), **changes}), encoding="utf-8")
+    with pytest.raises(GauntletError) as caught:
+        load(file)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "says"),
+    [
+        ({"correction": "bonferoni"}, "correction", "'holm', 'bh' or 'none' (got 'bonferoni')"),
+        (
+            {"claims": {"T": {"statement": "s", "paper": "p", "checks": []}}},
+            "claims.T.checks",
+            "at least 1 item",
+        ),
+        (
+            {"claims": {"T": {"statement": "s", "paper": "p", "checks": [{"is": {"above": 0}}]}}},
+            "claims.T.checks.0.metric",
+            "Field required",
+        ),
+        ({"derived": {"rounds": {"derived": "rounds_to"}}}, "derived.rounds.derived", "rounds_to_accuracy"),
+    ],
+)
+def test_a_claim_without_a_measurement_and_unknown_names_are_faults(tmp_path, changes, key, says):
+    message = refused(tmp_path, **changes)
+    assert message.startswith(f"{tmp_path / 'eat.yaml'}: {key}: ")
+    assert says in message
 
 
 def test_a_setting_outside_the_scope_is_a_fault(tmp_path):

@@ -13,6 +13,7 @@ from gauntlet.core.files import write_text
 from gauntlet.report import sections
 from gauntlet.report.claims.board import RULE, numbers
 from gauntlet.report.claims.judge import judge_study
+from gauntlet.report.claims.words import evidence, p_value
 from gauntlet.report.figures import DPI
 from gauntlet.report.measurements import Measurements, read
 from gauntlet.report.sanity import sanity
@@ -65,7 +66,9 @@ def build(sources: Iterable[Source], out: str | Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"numbers": numbers, "signed": _signed, "label": _css_class}
+    environment.filters |= {
+        "numbers": numbers, "signed": _signed, "label": _css_class, "evidence": evidence, "p_value": p_value
+    }  # fmt: skip
     page = environment.get_template("report.html").render(
         rule=RULE, studies=[_study(source, out) for source in sources]
     )

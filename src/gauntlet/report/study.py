@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, field_validator
 from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.core.registry import names
-from gauntlet.report.claims.model import Claim
+from gauntlet.report.claims.model import Claim, Correction
 from gauntlet.report.vocabulary import ARCHITECTURES, ATTACKS, DATASETS, METRICS, SCALES, attack_label
 
 Scale = Literal["smoke", "mini", "desk", "paper"]
@@ -123,6 +123,7 @@ class Study(Strict):
     figures: dict[str, FigureEntry] = Field(default_factory=dict)
     tables: dict[str, TableEntry] = Field(default_factory=dict)
     claims: dict[str, Claim] = Field(default_factory=dict)
+    correction: Correction = Field("holm", description="for the number of claims that are judged")
 
     def methods_at(self, scale: str) -> dict[str, MethodEntry]:
         """The methods that are run at a scale, in the order of declaration."""

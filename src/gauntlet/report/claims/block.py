@@ -6,10 +6,11 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from gauntlet.report.claims import words
+from gauntlet.report.claims import evidence, words
 from gauntlet.report.claims.comparisons import Comparison, Selection, expand, per_seed
 from gauntlet.report.claims.model import Check
 from gauntlet.report.claims.place import Place
+from gauntlet.report.claims.power import detectable
 from gauntlet.report.claims.statistics import (
     FAILS,
     HOLDS,
@@ -63,13 +64,16 @@ class Block:
             planned = all(place.planned(side.method) for side, place in zip(sides, places, strict=True))
             return self._entry(comparison, missing=missing, planned=planned)
         effects = comparison.effects(series[0], series[-1])
-        bound = comparison.check.is_
-        if comparison.check.reached:
-            times = [self._times(*each, comparison.check.reached) for each in zip(sides, places, strict=True)]
+        check, bound = comparison.check, comparison.check.is_
+        tests = evidence.paired_tests(effects.tolist(), bound.side, bound.margin)
+        if check.reached:
+            times = [self._times(*each, check.reached) for each in zip(sides, places, strict=True)]
             interval, decision = decide_reach(*times, bound.side, bound.margin)
         else:
             interval = t_interval(effects.tolist())
             decision = decide(interval, bound.side, bound.margin)
+            if check.test != "t" and tests:
+                decision = evidence.decide_by(tests[check.test], interval.n)
         flags = [
             {**flag, "bars": decision.verdict in _doubtful(bound.side, is_value=side is comparison.value)}
             for side, place in zip(sides, places, strict=True)
@@ -83,6 +87,9 @@ class Block:
             effect=interval.mean,
             ci=None if interval.half_width is None else [interval.low, interval.high],
             smallest_effect=decision.smallest,
+            detectable=detectable(interval, bound.side, bound.margin) if check.test == "t" else None,
+            tests=tests,
+            bootstrap=evidence.bootstrap(effects.tolist()),
             seeds=interval.n,
             effects={str(seed): value for seed, value in effects.items()},
             flags=flags,
@@ -155,6 +162,10 @@ class Block:
             "effect": None,
             "ci": None,
             "smallest_effect": None,
+            "detectable": None,
+            "test": check.test,
+            "tests": {},
+            "bootstrap": None,
             "seeds": 0,
             "effects": {},
             "flags": [],

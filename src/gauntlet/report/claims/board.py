@@ -9,12 +9,15 @@ from typing import Any
 from gauntlet.core.files import write_json
 from gauntlet.report.claims.judge import judge_study
 from gauntlet.report.claims.statistics import HOLDS, NOT_MEASURED
+from gauntlet.report.claims.words import evidence, unique
 
 RULE = (
     "The 95% t interval over seeds (paired where two methods are compared) against a declared margin: "
     "entirely on the claim's side: holds; entirely on the other side: fails; else undecided. "
     "A tie holds when the interval lies within the margin, and fails when it lies outside. "
-    "A claim with several comparisons holds when all of them hold and fails when one fails."
+    "A claim with several comparisons holds when all of them hold and fails when one fails. "
+    "Beside it stand one-sided p-values against the margin (TOST for a tie; the rule decides at 0.025), "
+    "and the verdict that is left when they are corrected for the number of claims that the study makes."
 )
 
 
@@ -30,15 +33,19 @@ def judge_all(
 
 
 def summary(claims: dict[str, Any]) -> list[str]:
-    """One console line per claim: id, verdict, effect with interval, seeds, statement, reason."""
-    lines = []
+    """Console lines: per claim id, verdict, effect with interval, seeds, statement; reason; evidence."""
+    lines, indent = [], " " * 24
     for entry in claims["studies"].values():
         lines.append(f"{entry['study']}: {entry['title']} [{entry['label']}]")
         for key, claim in entry["claims"].items():
             head = f"  {key:<8} {claim['verdict']:<12} {numbers(claim):<46}"
             lines.append(f"{head} {claim['statement']}")
             if claim["reason"] and (claim["verdict"] != HOLDS or claim["flagged"]):
-                lines.append(f"  {'':<8} {'':<12} {claim['reason']}")
+                lines.append(f"{indent}{claim['reason']}")
+            if said := evidence(claim):
+                lines.append(f"{indent}{said}")
+        limits = unique(limit for claim in entry["claims"].values() for limit in claim["limits"])
+        lines += [f"  note: {limit}" for limit in limits]
     return lines
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.report.claims.block import Block
+from gauntlet.report.claims.correction import claim_p, correct
+from gauntlet.report.claims.evidence import resolution
 from gauntlet.report.claims.model import Claim
 from gauntlet.report.claims.statistics import FAILS, HOLDS, NOT_MEASURED, UNDECIDED
 from gauntlet.report.claims.words import unique
@@ -23,15 +25,17 @@ def judge_study(study_file: str | Path, folder: str | Path) -> dict[str, Any]:
     Returns: ``{study, title, scale, label, claims: {id: {...}}}``, JSON-ready; see ``judge_claim``.
     """
     study, measurements = load(study_file), read(folder)
+    claims = {
+        key: judge_claim(claim, study, measurements, file=study_file, key=f"claims.{key}")
+        for key, claim in study.claims.items()
+    }
+    corrected = correct(claims, study.correction)
     return {
         "study": study.study,
         "title": study.title,
         "scale": measurements.scale,
         "label": scale_label(measurements.scale),
-        "claims": {
-            key: judge_claim(claim, study, measurements, file=study_file, key=f"claims.{key}")
-            for key, claim in study.claims.items()
-        },
+        "claims": {key: {**claim, "corrected": corrected[key]} for key, claim in claims.items()},
     }
 
 
@@ -44,7 +48,7 @@ def judge_claim(
     are listed under ``not_planned``. The claim fails when a gated comparison fails; else it is not
     measured when one is; else undecided when one is; else it holds. ``effect``, ``ci`` and ``margin`` are
     those of the gated comparison that decides: the one with the least room among those that share the
-    claim's verdict.
+    claim's verdict. ``p`` is that of the whole claim (``correction.claim_p``).
     """
     blocks = _in_scope(claim, measurements)
     details = []
@@ -84,7 +88,8 @@ def judge_claim(
         "paper": claim.paper,
         "note": claim.note,
         "verdict": verdict,
-        "reason": _reason(verdict, missing, flagged, deciding),
+        "reason": _reason(verdict, missing + _nowhere(claim, measurements, file, key), flagged, deciding),
+        "p": claim_p(gated),
         "scale": measurements.scale,
         "seeds": min((detail["seeds"] for detail in gated if detail["seeds"]), default=0),
         "comparisons": len(gated),
@@ -95,8 +100,20 @@ def judge_claim(
         "flagged": flagged,
         **{
             field: deciding[field] if deciding else None
-            for field in ("what", "effect", "ci", "side", "margin", "smallest_effect")
+            for field in (
+                "what",
+                "effect",
+                "ci",
+                "side",
+                "margin",
+                "smallest_effect",
+                "detectable",
+                "test",
+                "tests",
+                "bootstrap",
+            )
         },
+        "limits": unique(filter(None, (resolution(detail["seeds"]) for detail in asked))),
         "details": asked,
     }
 
@@ -161,6 +178,20 @@ def _gaps(study: Study, gated: list[dict[str, Any]], blocks: list[tuple[str, str
         gap if set(where) == everywhere else f"{gap} on {' and '.join(where)}"
         for gap, where in places.items()
     ]
+
+
+def _nowhere(claim: Claim, measurements: Measurements, file: str | Path, key: str) -> list[str]:
+    """The metrics and suites of a claim that the run has nowhere, such as a score that was not derived."""
+    faults = []
+    for index, check in enumerate(claim.checks):
+        if not check.gate:
+            continue
+        suites = {check.value.suite, check.baseline and check.baseline.suite} - {None}
+        for column, named in (("metric", {*check.metric, check.reached} - {""}), ("suite", suites)):
+            for name in sorted(named - set(measurements.numbers[column])):
+                where = f"{file}: {key}.checks.{index}"
+                faults.append(f"{where}: no job measured {column} {name!r}, and no derived score gives it")
+    return faults
 
 
 def _deciding(verdict: str, gated: list[dict[str, Any]]) -> dict[str, Any] | None:

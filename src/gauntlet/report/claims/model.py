@@ -28,6 +28,11 @@ def _compared(value: Any) -> Any:
     return {"each": _listed(value)} if isinstance(value, str | list) else value
 
 
+#: What decides a check: the t interval, or a test on signs (``evidence``).
+Test = Literal["t", "wilcoxon", "permutation"]
+#: Over a study's claims (``correction``).
+Correction = Literal["holm", "bh", "none"]
+
 Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -110,6 +115,7 @@ class Check(Strict):
     reached: str = Field(
         "", description="for rounds to reach a level: the metric that is 0 where a run did not (censored)"
     )
+    test: Test = Field("t", description="what decides; the others are reported beside it")
     gate: bool = Field(True, description="false: reported, but the verdict does not depend on it")
     label: str = ""
 
@@ -121,6 +127,8 @@ class Check(Strict):
             raise ValueError("a ratio is above or below; within is for differences")
         if self.reached and not self.minus:
             raise ValueError("reached is for differences of rounds: give minus")
+        if self.reached and self.test != "t":
+            raise ValueError("rounds to reach a level are judged by the t interval: leave test out")
         return self
 
     @property

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 CONFIDENCE = 0.95
+#: How often a verdict may be wrong on each side when the true effect lies at the margin.
+ALPHA = (1 - CONFIDENCE) / 2
+#: Differences below this are rounding.
+TINY = 1e-12
 
 HOLDS, FAILS, UNDECIDED, NOT_MEASURED = "holds", "fails", "undecided", "not measured"
 
@@ -73,21 +77,20 @@ def decide(interval: Interval, side: str, margin: float) -> Decision:
         return Decision(UNDECIDED, None, "one seed gives no interval")
     low, high, half = interval.low, interval.high, interval.half_width
     # Seeds that agree exactly: guard the comparison against rounding in the mean.
-    tiny = 1e-12
-    if half <= tiny and interval.n < 3:
+    if half <= TINY and interval.n < 3:
         # Scores are counts over few images, so two equal differences happen by chance.
         return Decision(UNDECIDED, None, "two seeds that agree exactly give no interval")
     if side == "above":
-        right, wrong, smallest = low > margin + tiny, high < margin - tiny, margin + half
+        right, wrong, smallest = low > margin + TINY, high < margin - TINY, margin + half
     elif side == "below":
-        right, wrong, smallest = high < margin - tiny, low > margin + tiny, margin - half
+        right, wrong, smallest = high < margin - TINY, low > margin + TINY, margin - half
     elif side == "within":
-        right = low > -margin + tiny and high < margin - tiny
-        wrong = low > margin + tiny or high < -margin - tiny
+        right = low > -margin + TINY and high < margin - TINY
+        wrong = low > margin + TINY or high < -margin - TINY
         smallest = half  # the narrowest margin that a zero effect would have met
     else:
         raise ValueError(f"unknown side {side!r}")
-    reason = "" if half > tiny else "all seeds gave the same value"
+    reason = "" if half > TINY else "all seeds gave the same value"
     return Decision(HOLDS if right else FAILS if wrong else UNDECIDED, smallest, reason)
 
 

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from gauntlet.report.claims.comparisons import Comparison, Selection
+from gauntlet.report.claims.power import POWER
+from gauntlet.report.claims.statistics import FAILS, HOLDS
 from gauntlet.report.study import Study
 from gauntlet.report.vocabulary import check_label
+
+CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 
 
 def describe(comparison: Comparison, study: Study, setting: str) -> str:
@@ -52,6 +56,36 @@ def measure(side: Selection, study: Study) -> str:
     if side.view == "member":
         parts.append("mean single member")
     return ", ".join(parts)
+
+
+def evidence(claim: dict[str, Any]) -> str:
+    """p-values of a judged claim, what is left of its verdict after the correction, and the power note."""
+    verdict, corrected = claim["verdict"], claim["corrected"]
+    direction = FAILS if verdict == FAILS else HOLDS
+    parts = []
+    if (p := claim["p"][direction]) is not None:
+        parts.append(f"p {p_value(p)}" + (" that it fails" if verdict == FAILS else ""))
+        if corrected[direction] is not None:
+            after = f"after {CORRECTIONS[corrected['by']]} over {corrected['claims'][direction]} claims"
+            parts[-1] += f", {after} {p_value(corrected[direction])}: {corrected['verdict']}"
+    if claim["side"] == "within" and claim["tests"]:
+        bounds = claim["tests"][claim["test"]]["bounds"]
+        parts.append(f"TOST: {', '.join(f'{bound}: p {p_value(p)}' for bound, p in bounds.items())}")
+    return "; ".join([*parts, *filter(None, [power(claim)])])
+
+
+def power(claim: dict[str, Any]) -> str:
+    """The power note of the comparison that decides; empty where nothing can be said."""
+    effect, side = claim["detectable"], claim["side"]
+    if effect is None:
+        return ""
+    what = f"a tie within {effect:.3f}" if side == "within" else f"an effect {side} {effect:.3f}"
+    return f"these seeds show {what} with {POWER:.0%} power"
+
+
+def p_value(p: float) -> str:
+    """``0.0312``, ``< 0.0001``"""
+    return "< 0.0001" if p < 0.0001 else f"{p:.3g}"
 
 
 def listed(seeds: Iterable[int]) -> str:
