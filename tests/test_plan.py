@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import ConfigDict
 
+from gauntlet.cell import family_settings
 from gauntlet.core.config import Strict
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import PACKAGE
@@ -164,6 +165,16 @@ def test_the_images_that_a_thief_has_are_a_known_dataset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(GauntletError, match=r"methods\.knockoff\.natural: unknown dataset 'mnist-5j'"):
         make_plan({**scale, "study": "mega"}, file="x.yaml")
+
+
+@pytest.mark.parametrize("name", ["iris", "crowd-web", "groove"])
+def test_a_dataset_without_images_is_for_families_that_say_so(name, monkeypatch):
+    says = rf"grids\.0\.dataset: family dml takes datasets of the form arrays or photos, and '{name}' is"
+    with pytest.raises(GauntletError, match=says):
+        plan_of(dataset=name)
+    monkeypatch.setattr(family_settings("dml"), "FORMS", ("table", "labels", "files"), raising=False)
+    with pytest.raises(GauntletError, match=r"form table or labels or files, and 'digits' is arrays"):
+        plan_of()
 
 
 def test_a_setting_names_a_grid_and_must_be_the_studys(study):

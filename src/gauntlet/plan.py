@@ -24,6 +24,7 @@ from gauntlet.report.study import Study
 Block = Annotated[str, Field(pattern=r"^\d+(-\d+)?$", description='seeds of one job, "0-4" or "7"')]
 STUDIES = Path("config/studies")
 RECIPES = Path("config/recipes")
+IMAGES = ("arrays", "photos")  # the forms of datasets that a family takes which says nothing else
 Scales = Literal["smoke", "mini", "desk", "paper"]
 
 
@@ -238,7 +239,7 @@ def _grid_cells(
     study: Study, declared: dict[str, dict], grid: Grid, scale: Scale, file: str | Path, key: str
 ) -> Iterator[Entry]:
     settings = family_settings(study.family)
-    _known(grid.dataset, _datasets(), "dataset", file, f"{key}.dataset")
+    _check_dataset(grid.dataset, study.family, file, f"{key}.dataset")
     if grid.setting:
         _known(grid.setting, study.settings, "setting", file, f"{key}.setting")
     if grid.gpus > 1 and not getattr(settings, "SHARED", False):
@@ -335,7 +336,7 @@ def _methods(study: Study) -> dict[str, dict[str, Any]]:
         check_options(kind, name, methods[label]["options"], file=file, key=f"{key}.options")
         _check_named(methods[label], file, key)
         if natural := methods[label].get("natural"):
-            _known(natural, _datasets(), "dataset", file, f"{key}.natural")
+            _check_dataset(natural, study.family, file, f"{key}.natural")
     return methods
 
 
@@ -372,7 +373,17 @@ def _known(name: str, known: Any, what: str, file: str | Path, key: str) -> None
         raise GauntletError(f"unknown {what} {name!r}", file=file, key=key, remedy=did_you_mean(name, known))
 
 
-def _datasets() -> list[str]:
-    from gauntlet.data import names
+def _check_dataset(name: str, family: str, file: str | Path, key: str) -> None:
+    """The dataset is there, and of a form that the family takes: ``FORMS`` of its settings, or images."""
+    from gauntlet.data.registry import load
 
-    return names()
+    datasets = load()
+    _known(name, datasets, "dataset", file, key)
+    takes = getattr(family_settings(family), "FORMS", IMAGES)
+    if (form := datasets[name].form) not in takes:
+        raise GauntletError(
+            f"family {family} takes datasets of the form {' or '.join(takes)}, and {name!r} is {form}",
+            file=file,
+            key=key,
+            remedy="choose another dataset",
+        )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gauntlet.core.config import parse
-from gauntlet.data.registry import Entry, PhotoEntry
+from gauntlet.data.registry import FORMS, Common, Entry, PhotoEntry
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -182,3 +182,24 @@ class Server:
             self.content[f"/files/{name}"] = content
         listed = {name: facts(content) for name, content in files.items()}
         return {"kind": "url", "bases": [f"{self.base}/files/"], "files": listed}
+
+
+def toy_entry(form: str, *sources: dict, **given) -> Common:
+    """A registry entry of a toy set of any form.
+
+    Args:
+        sources: DVC when there are none.
+        given: the fields ``reader``, ``classes``, ``counts`` and ``files``, and others that the form has.
+    """
+    fields = {
+        "name": "toy",
+        "title": "Toy",
+        "reference": "handmade",
+        "licence": "none",
+        "terms": "fetch-only",
+        "folder": "datasets/toy",
+        "form": form,
+        "sources": list(sources) or [{"kind": "dvc"}],
+        **given,
+    }
+    return parse(FORMS[form], fields, file="toy.yaml")

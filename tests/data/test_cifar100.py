@@ -185,5 +185,5 @@ def test_the_entry_of_the_registry():
     real = registry.entry("cifar100")
     assert len(real.classes) == 100
     assert real.classes == sorted(real.classes)
-    assert (real.images("train"), real.images("test")) == (50_000, 10_000)
+    assert (real.examples("train"), real.examples("test")) == (50_000, 10_000)
     assert real.shape == [3, 32, 32]

@@ -168,9 +168,9 @@ def test_a_member_larger_than_it_can_be(tmp_path, monkeypatch):
 
 def test_the_entries_of_the_registry():
     cifar, mnist = registry.entry("cifar10-c"), registry.entry("mnist-c")
-    assert (len(set(cifar.conditions)), cifar.images("test")) == (19 * 5, 950_000)
+    assert (len(set(cifar.conditions)), cifar.examples("test")) == (19 * 5, 950_000)
     assert cifar.conditions[5:7] == ["shot_noise/1", "shot_noise/2"]
-    assert (len(set(mnist.conditions)), mnist.images("test")) == (16, 160_000)
+    assert (len(set(mnist.conditions)), mnist.examples("test")) == (16, 160_000)
     assert sizes.taken("cifar10-c", "train", 5, classes=2) == sizes.taken("live", "test", classes=2) == 0
     assert sizes.prepared_bytes("cifar10-c") == 950_000 * 3 * 32 * 32
     assert cifar.classes == registry.entry("cifar10").classes

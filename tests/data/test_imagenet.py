@@ -248,4 +248,4 @@ def test_the_entry_of_the_registry():
     every = {number for numbers in taken.values() for number in numbers}
     assert len(every) == 5 * len(taken) == 5_000
     assert max(every) <= 50_000
-    assert (real.images("train"), real.images("test"), real.class_count) == (4_000, 1_000, 1_000)
+    assert (real.examples("train"), real.examples("test"), real.class_count) == (4_000, 1_000, 1_000)

@@ -132,4 +132,4 @@ def test_the_entry_of_the_registry():
     """The archive for validation and the kit are those of the smaller set."""
     real, part = registry.entry("imagenet"), registry.entry("imagenet-val")
     assert {role: real.files[role] for role in part.files} == part.files
-    assert (real.images("train"), real.images("test"), real.class_count) == (1_281_167, 50_000, 1_000)
+    assert (real.examples("train"), real.examples("test"), real.class_count) == (1_281_167, 50_000, 1_000)

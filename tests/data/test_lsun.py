@@ -131,4 +131,4 @@ def test_the_entries_of_the_registry():
     published = {"bedroom": 3_033_042, "church-outdoor": 126_227, "classroom": 168_103}
     for scene, count in published.items():
         real = registry.entry(f"lsun-{scene}")
-        assert (real.images("train"), real.images("test"), real.class_count) == (count, 300, 1)
+        assert (real.examples("train"), real.examples("test"), real.class_count) == (count, 300, 1)

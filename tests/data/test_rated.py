@@ -391,12 +391,12 @@ def test_other_splits_of_koniq(rows, reason, tmp_path, monkeypatch):
 
 def test_the_entries_of_the_registry():
     """LIVE: 982 files, of which 203 are references; others: scenes by types by levels."""
-    counts = {name: registry.entry(name).images("train") for name in ("live", "tid2013", "kadid10k")}
+    counts = {name: registry.entry(name).examples("train") for name in ("live", "tid2013", "kadid10k")}
     assert counts == {
         "live": sum(live.FOLDERS.values()) - 203,
         "tid2013": 25 * 24 * 5,
         "kadid10k": 81 * 25 * 5,
     }
     koniq = registry.entry("koniq10k")
-    assert sum(koniq.images(split) for split in koniq.splits) == 10_073
+    assert sum(koniq.examples(split) for split in koniq.splits) == 10_073
     assert registry.entry("kadid10k").attributes[-1] == "type25"

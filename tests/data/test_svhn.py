@@ -131,4 +131,4 @@ def test_a_set_for_training_alone(arrays, tmp_path, monkeypatch):
 
 
 def test_the_extra_images_are_as_many_as_published():
-    assert registry.entry("svhn-extra").images("train") == 531_131
+    assert registry.entry("svhn-extra").examples("train") == 531_131

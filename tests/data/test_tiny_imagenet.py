@@ -110,5 +110,5 @@ def test_a_damaged_archive(members, tmp_path, monkeypatch, damage):
 
 def test_the_entry_of_the_registry():
     real = registry.entry("tiny-imagenet")
-    assert (len(set(real.classes)), real.images("train"), real.images("test")) == (200, 100_000, 10_000)
+    assert (len(set(real.classes)), real.examples("train"), real.examples("test")) == (200, 100_000, 10_000)
     assert real.classes == sorted(real.classes)

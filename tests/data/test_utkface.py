@@ -91,5 +91,5 @@ def test_the_counts_of_the_registry():
     classes = [10_078, 4_526, 3_434, 3_975, 1_692]
     assert sum(classes) == 23_708 - 3
     real = registry.entry("utkface")
-    assert real.images("test") == sum(-(-count // 5) for count in classes)
-    assert real.images("train") + real.images("test") == sum(classes)
+    assert real.examples("test") == sum(-(-count // 5) for count in classes)
+    assert real.examples("train") + real.examples("test") == sum(classes)

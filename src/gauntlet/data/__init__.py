@@ -1,4 +1,4 @@
-"""Datasets: a registry, and prepared arrays that are verified and memory-mapped.
+"""Datasets: a registry, and prepared sets that are verified and memory-mapped.
 
 ``load`` reads a prepared set; ``gauntlet.data.fetch`` obtains and prepares one.
 """
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 from gauntlet.data.registry import folder, names, pin
 
 if TYPE_CHECKING:
-    from gauntlet.data.dataset import Dataset
-    from gauntlet.data.photos import PhotoSet
+    from gauntlet.data.dataset import AnySet, Dataset
 
 __all__ = ["folder", "load", "names", "pin"]
 
 
 def load(
     name: str, folder: Path | None = None, splits: Collection[str] = ("train", "test")
-) -> Dataset | PhotoSet:
+) -> Dataset | AnySet:
     """The prepared dataset ``name``, verified; see ``gauntlet.data.dataset.load``."""
     from gauntlet.data.dataset import load
 

@@ -17,13 +17,13 @@ def status() -> list[dict[str, object]]:
     return [_row(registry.entry(name)) for name in registry.names()]
 
 
-def _row(entry: registry.Entry | registry.PhotoEntry) -> dict[str, object]:
+def _row(entry: registry.AnyEntry) -> dict[str, object]:
     return {
         "name": entry.name,
         "state": _state(entry),
         "folder": entry.folder,
-        "train": entry.images("train"),
-        "test": entry.images("test"),
+        "train": entry.examples("train"),
+        "test": entry.examples("test"),
         "classes": entry.class_count,
         "terms": entry.terms,
         "licence": entry.licence,

@@ -1,21 +1,28 @@
-"""A prepared dataset in memory: memory-mapped images and labels, verified before use."""
+"""A prepared dataset in memory, verified before use: memory-mapped images and labels, or another form."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.core.files import read_json
-from gauntlet.data import registry
+from gauntlet.data import bundle, crowd, photos, registry, tables
 from gauntlet.data.prepared import verify
 
-if TYPE_CHECKING:
-    from gauntlet.data.photos import PhotoSet
+#: What opens a set of a form that is not arrays: ``open_set(name, folder)``.
+OPEN = {
+    "files": bundle.open_set,
+    "labels": crowd.open_set,
+    "photos": photos.open_set,
+    "table": tables.open_set,
+}
+
+AnySet = photos.PhotoSet | tables.TableSet | bundle.FileSet | crowd.CrowdSet
 
 
 SPLITS = ("train", "test", "validation")
@@ -74,22 +81,23 @@ class Dataset:
 
 def load(
     name: str, folder: Path | None = None, splits: Collection[str] = ("train", "test")
-) -> Dataset | PhotoSet:
+) -> Dataset | AnySet:
     """Read a prepared set, after comparing the hashes of its files with the registry's.
 
-    A set of photos (``form: photos``) is a ``PhotoSet``.
+    A set of ``form: photos`` is a ``PhotoSet``, of ``table`` a ``TableSet``, of ``labels`` a ``CrowdSet``, of
+    ``files`` a ``FileSet``.
 
     Args:
         name: its name in the registry.
         folder: the prepared set's own folder; the registry's (``data/<name>``) when absent.
-        splits: those that the caller needs.
+        splits: those that the caller needs; of no meaning for a set that has none.
 
     Raises:
         GauntletError: unknown name; the set does not have these splits; it is not prepared; a file is missing
             or altered.
     """
     entry = registry.entry(name)
-    if missing := [split for split in splits if split not in entry.splits]:
+    if missing := [split for split in splits if split not in entry.splits and entry.splits]:
         raise GauntletError(
             f"{name!r} has no images for {missing[0]}; it has {', '.join(entry.splits)}",
             remedy="choose another dataset",
@@ -108,10 +116,8 @@ def load(
     if fault := verify(folder, entry.prepared):
         file, problem = fault
         raise GauntletError(problem, file=folder / file, remedy=f"{remedy} (replaces the damaged copy)")
-    if entry.form == "photos":
-        from gauntlet.data.photos import open_set
-
-        return open_set(name, folder)
+    if entry.form in OPEN:
+        return OPEN[entry.form](name, folder)
     facts = read_json(folder / "dataset.json")
     return Dataset(
         name=name,

@@ -13,7 +13,7 @@ from filelock import FileLock
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic
 from gauntlet.core.registry import resolve
-from gauntlet.data import packed, prepared, registry
+from gauntlet.data import packed, prepared, prepared_bundle, prepared_crowd, prepared_table, registry
 from gauntlet.data.registry import Common, RawFile
 from gauntlet.data.sources import Found, Unavailable, apt, dvc, folder, index, store, url, wheel
 
@@ -24,6 +24,13 @@ OBTAIN = {
     "index": index.obtain,
     "url": url.obtain,
     "wheel": wheel.obtain,
+}
+WRITE = {
+    "arrays": prepared.write,
+    "files": prepared_bundle.write,
+    "labels": prepared_crowd.write,
+    "photos": packed.write,
+    "table": prepared_table.write,
 }
 NETWORK = ("apt", "index", "url")  # what GAUNTLET_OFFLINE=1 leaves out; dvc decides by its remote
 SUPPLIED = ("dvc", "folder")  # with nothing else, somebody must have got the files
@@ -149,8 +156,7 @@ def _build(entry: Common, found: Found, folder: Path) -> None:
             shutil.copyfile(found.prepared / file, folder / file)
     else:
         read = resolve("reader", found.reader or entry.reader)
-        write = packed.write if entry.form == "photos" else prepared.write
-        write(read(found.files, entry), entry, folder)
+        WRITE[entry.form](read(found.files, entry), entry, folder)
     if entry.prepared and (fault := prepared.verify(folder, entry.prepared)):
         raise Unavailable(f"{fault[0]}: its SHA-256 after preparation is not the registry's")
 

@@ -30,7 +30,7 @@ from gauntlet.data.extract import stream_members
 from gauntlet.data.photos import UNKNOWN, cores, unreadable
 from gauntlet.data.registry import PhotoEntry
 
-#: Photos compress badly: what an archive may unpack to, in times its own size.
+#: Photos and the like compress badly: what an archive may unpack to, in times its own size.
 UNPACKED = 4
 BLOCK = 256  # photos that one task decodes
 REPORT = 5  # seconds between two lines of progress
@@ -67,8 +67,8 @@ class Album:
 
 
 @dataclass
-class _Spool:
-    """The photos of a split as they come, and where each is."""
+class Spool:
+    """The files of a split as they come, and where each is."""
 
     path: Path
     file: BinaryIO
@@ -141,8 +141,7 @@ def write(album: Album, entry: PhotoEntry, folder: Path) -> None:
     """
     check(album, entry)
     folder.mkdir()
-    spools = _collect(album, folder)
-    label = np.min_scalar_type(len(album.classes) - 1)
+    spools = collect(album.splits, folder, digests=album.by_content)
     for split, photos in album.splits.items():
         spool = spools[split]
         _decode_all(photos, spool)
@@ -151,16 +150,14 @@ def write(album: Album, entry: PhotoEntry, folder: Path) -> None:
         if album.by_content:
             order = sorted(order, key=lambda row: (photos[row].label, spool.digests[row]))
             names = [f"{photos[row].label}/{spool.digests[row].hex()}" for row in range(len(photos))]
-        _arrange(spool, order, folder / f"{split}_images.bin")
-        offsets = np.concatenate([[0], np.cumsum(spool.sizes[order])]).astype(np.int64)
+        arrange(spool, order, folder / f"{split}_images.bin")
         labels = np.array([photos[row].label for row in order])
-        np.save(folder / f"{split}_offsets.npy", offsets, allow_pickle=False)
-        np.save(folder / f"{split}_labels.npy", labels.astype(label), allow_pickle=False)
+        save_index(
+            folder, split, spool.sizes[order], labels, len(album.classes), [names[row] for row in order]
+        )
         for kind in ("attributes", "values"):
             if split in (given := getattr(album, kind)):
                 np.save(folder / f"{split}_{kind}.npy", given[split][order], allow_pickle=False)
-        text = "".join(f"{names[row]}\n" for row in order)
-        (folder / f"{split}_names.txt").write_bytes(text.encode())
     facts = {
         "name": entry.name,
         "form": entry.form,
@@ -171,37 +168,62 @@ def write(album: Album, entry: PhotoEntry, folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def _collect(album: Album, folder: Path) -> dict[str, _Spool]:
-    """Append every listed photo to its split's spool, in the order in which the archives have them."""
+def save_index(
+    folder: Path, split: str, sizes: np.ndarray, labels: np.ndarray, classes: int, names: list[str]
+) -> None:
+    """Write where each file of a split is, its label and its name; see ``mapped.Mapped``.
+
+    Args:
+        sizes: bytes of each file (n,).
+        labels: (n,), 0 to ``classes`` - 1.
+    """
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    labels = labels.astype(np.min_scalar_type(classes - 1))
+    np.save(folder / f"{split}_offsets.npy", offsets, allow_pickle=False)
+    np.save(folder / f"{split}_labels.npy", labels, allow_pickle=False)
+    (folder / f"{split}_names.txt").write_bytes("".join(f"{name}\n" for name in names).encode())
+
+
+def collect(splits: dict[str, list[Listed]], folder: Path, *, digests: bool = False) -> dict[str, Spool]:
+    """Append every listed file to its split's spool, in the order in which the archives have them.
+
+    Args:
+        splits: the files of each split.
+        folder: where the spools go.
+        digests: keep the SHA-256 of each file.
+
+    Raises:
+        GauntletError: a file is not in its archive; a hostile or damaged archive.
+    """
     places: dict[Path, dict[str, tuple[str, int]]] = {}
-    for split, photos in album.splits.items():
-        for row, photo in enumerate(photos):
+    for split, listed in splits.items():
+        for row, photo in enumerate(listed):
             places.setdefault(photo.archive, {})[photo.member] = (split, row)
     total, done, reported = sum(map(len, places.values())), 0, time.monotonic()
     with ExitStack() as stack:
         spools = {}
-        for split, photos in album.splits.items():
+        for split, listed in splits.items():
             path = folder / f"{split}.spool"
             file = stack.enter_context(open(path, "xb"))
-            n = len(photos)
-            spools[split] = _Spool(path, file, np.zeros(n, np.int64), np.zeros(n, np.int64), [b""] * n)
+            n = len(listed)
+            spools[split] = Spool(path, file, np.zeros(n, np.int64), np.zeros(n, np.int64), [b""] * n)
         for archive, wanted in places.items():
             limit = UNPACKED * archive.stat().st_size
             for member, content in stream_members(archive, wanted, limit=limit):
                 split, row = wanted[member]
                 spool = spools[split]
                 spool.starts[row], spool.sizes[row] = spool.file.tell(), len(content)
-                if album.by_content:
+                if digests:
                     spool.digests[row] = hashlib.sha256(content).digest()
                 spool.file.write(content)
                 done += 1
                 if time.monotonic() - reported > REPORT:
                     reported = time.monotonic()
-                    print(f"    {done} of {total} photos", file=sys.stderr, flush=True)
+                    print(f"    {done} of {total} files", file=sys.stderr, flush=True)
     return spools
 
 
-def _decode_all(photos: list[Listed], spool: _Spool) -> None:
+def _decode_all(photos: list[Listed], spool: Spool) -> None:
     """Raise GauntletError for the first photo that cannot be decoded."""
     content = np.memmap(spool.path, np.uint8, "r") if spool.sizes.any() else np.zeros(0, np.uint8)
 
@@ -226,8 +248,11 @@ def _decode_all(photos: list[Listed], spool: _Spool) -> None:
                 )
 
 
-def _arrange(spool: _Spool, order: Iterable[int], path: Path) -> None:
-    """The photos of the spool in the order of the rows; when they are already, nothing is copied."""
+def arrange(spool: Spool, order: Iterable[int], path: Path) -> None:
+    """Write the files of the spool to ``path`` in the order of the rows, and remove the spool.
+
+    When they are in this order already, nothing is copied.
+    """
     order = np.asarray(order)
     if (np.diff(spool.starts[order]) > 0).all():
         spool.path.rename(path)

@@ -6,7 +6,6 @@ Orientation tags are left alone, as in the papers' loaders. Grey, CMYK and palet
 from __future__ import annotations
 
 import io
-import mmap
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy as np
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json
+from gauntlet.data.mapped import Mapped
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,34 +48,10 @@ class Crop(Protocol):
     def __call__(self, encoded: bytes, uniforms: np.ndarray | None = None) -> Tensor: ...
 
 
-class Photos:
-    """One split.
+class Photos(Mapped):
+    """One split: a file per photo, each with the label of its class."""
 
-    Attributes:
-        dataset, split: names, for messages.
-        labels: int64 (n,), indices into the set's ``class_names``.
-        offsets: int64 (n + 1,), where each photo begins in the file of bytes.
-    """
-
-    def __init__(self, folder: Path, dataset: str, split: str):
-        self.dataset, self.split, self.folder = dataset, split, folder
-        self.labels = np.load(folder / f"{split}_labels.npy", allow_pickle=False).astype(np.int64)
-        self.offsets = np.load(folder / f"{split}_offsets.npy", allow_pickle=False)
-        with open(self.path, "rb") as file:
-            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-    @property
-    def path(self) -> Path:
-        return self.folder / f"{self.split}_images.bin"
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def encoded(self, row: int) -> bytes:
-        """The publisher's file."""
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} of {len(self)}")
-        return self._bytes[self.offsets[row] : self.offsets[row + 1]]
+    kind = "images"
 
     @cached_property
     def attributes(self) -> np.ndarray | None:
@@ -93,12 +69,6 @@ class Photos:
     def _about(self, kind: str) -> np.ndarray | None:
         path = self.folder / f"{self.split}_{kind}.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The publisher's path of each photo."""
-        text = (self.folder / f"{self.split}_names.txt").read_bytes().decode()
-        return text.split("\n")[:-1]
 
     def view(self, row: int, crop: Crop, uniforms: np.ndarray | None = None) -> Tensor:
         """uint8 (3, size, size): photo ``row`` decoded, and cut by ``crop``.

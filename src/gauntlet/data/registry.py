@@ -157,7 +157,7 @@ Source = Annotated[Dvc | Apt | Wheel | Index | Folder | Url, Field(discriminator
 
 
 class Counts(Strict):
-    """Images per class of the official split. Some sets have no images for training, or none for testing."""
+    """Examples per class of the official split. Some sets have none for training, or none for testing."""
 
     train: Positive | list[Positive] | None = None
     test: Positive | list[Positive] | None = None
@@ -211,14 +211,50 @@ def _spelt_out(names: object) -> object:
     return out
 
 
-class Entry(Common):
+def _one_count_per_class(counts: Strict, classes: list[str]) -> None:
+    for key, count in counts:
+        if isinstance(count, list) and len(count) != len(classes):
+            raise ValueError(f"counts.{key} needs {len(classes)} numbers, one per class")
+
+
+class Classed(Common):
+    """A set whose classes are named, with so many examples (images, rows, files) of each."""
+
+    classes: Annotated[list[str], Field(min_length=1), BeforeValidator(_spelt_out)]
+    counts: Counts
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Classed:
+        if not self.splits:
+            raise ValueError("counts has no split")
+        _one_count_per_class(self.counts, self.classes)
+        return self
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that there are, in the order train, test, validation."""
+        return tuple(split for split, per_class in self.counts if per_class is not None)
+
+    @property
+    def class_count(self) -> int:
+        return len(self.classes)
+
+    def examples(self, split: str) -> int:
+        """Examples of a split; 0 for one that the set does not have."""
+        return sum(self.per_class(split))
+
+    def per_class(self, split: str) -> list[int]:
+        """Examples per class of a split, in label order."""
+        counts = getattr(self.counts, split) or 0
+        return counts if isinstance(counts, list) else [counts] * len(self.classes)
+
+
+class Entry(Classed):
     """A set of images of one size, prepared as arrays."""
 
     form: Literal["arrays"] = "arrays"
-    classes: Annotated[list[str], Field(min_length=1), BeforeValidator(_spelt_out)]
     shape: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     peak: Annotated[int, Field(gt=0, le=255)]
-    counts: Counts
     train_classes: Positive | None = Field(
         None, description="so many classes are for training alone, the others for testing: zero-shot"
     )
@@ -231,22 +267,11 @@ class Entry(Common):
 
     @model_validator(mode="after")
     def _consistent(self) -> Entry:
-        if not self.splits:
-            raise ValueError("counts has no split")
         if bool(self.validation_classes) != bool(self.train_classes and self.counts.validation):
             raise ValueError("a zero-shot set has both validation_classes and counts.validation, or none")
         if self.train_classes and self.train_classes + (self.validation_classes or 0) >= len(self.classes):
             raise ValueError("train_classes leaves no class for testing")
-        for split in self.splits:
-            per_class = getattr(self.counts, split)
-            if isinstance(per_class, list) and len(per_class) != len(self.classes):
-                raise ValueError(f"counts.{split} needs {len(self.classes)} numbers, one per class")
         return self
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that there are, in the order train, test, validation."""
-        return tuple(split for split, per_class in self.counts if per_class is not None)
 
     @property
     def prepared_files(self) -> tuple[str, ...]:
@@ -254,19 +279,9 @@ class Entry(Common):
         arrays = (f"{split}_{kind}.npy" for split in self.splits for kind in ("images", "labels"))
         return (*arrays, "dataset.json")
 
-    @property
-    def class_count(self) -> int:
-        return len(self.classes)
-
-    def images(self, split: str) -> int:
-        """Images of a split; 0 for one that the set does not have."""
-        return sum(self.per_class(split))
-
     def per_class(self, split: str) -> list[int]:
         """Images per class of a split, in label order, under all conditions together."""
-        classes = len(self.classes)
-        counts = getattr(self.counts, split) or 0
-        counts = counts if isinstance(counts, list) else [counts] * classes
+        counts = super().per_class(split)
         if self.train_classes:
             first, last = self._range(split)
             counts = [count if first <= label < last else 0 for label, count in enumerate(counts)]
@@ -354,17 +369,97 @@ class PhotoEntry(Common):
         others = (self.counts.test, self.counts.validation) if self.zero_shot else ()
         return self.counts.train.classes + sum(total.classes for total in others if total)
 
-    def images(self, split: str) -> int:
+    def examples(self, split: str) -> int:
         """Images of a split; 0 for one that the set does not have."""
         return self.splits[split].images if split in self.splits else 0
 
 
+class TableEntry(Classed):
+    """A table of numbers with a class per row, prepared as arrays."""
+
+    form: Literal["table"]
+    features: list[str] = Field(min_length=1, description="names of the columns, in the publisher's order")
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        arrays = (f"{split}_{kind}.npy" for split in self.splits for kind in ("features", "labels"))
+        return (*arrays, "dataset.json")
+
+
+class FileEntry(Classed):
+    """The publisher's files of any kind, prepared one after the other, with the tables that describe them."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (
+        "files.bin",
+        "offsets.npy",
+        "labels.npy",
+        "names.txt",
+        "tables.json",
+    )
+
+    form: Literal["files"]
+    listing: FileName | None = Field(
+        None, description="file of listings/: which files are taken, and for which split"
+    )
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        return (*(f"{split}_{suffix}" for split in self.splits for suffix in self.SUFFIXES), "dataset.json")
+
+
+class CrowdCounts(Strict):
+    """What a set of crowdsourced labels has. A list has a number per class, a number is the total."""
+
+    items: Positive
+    workers: Positive
+    labels: Positive | list[Positive]
+    truth: Positive | list[Positive] = Field(description="items of which the true class is known")
+
+
+class CrowdEntry(Common):
+    """Labels that crowd workers gave to items, and the true classes of some items. There is no split."""
+
+    splits: ClassVar[tuple[str, ...]] = ()
+
+    form: Literal["labels"]
+    classes: Annotated[list[str], Field(min_length=2)]
+    counts: CrowdCounts
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> CrowdEntry:
+        _one_count_per_class(self.counts, self.classes)
+        return self
+
+    @property
+    def prepared_files(self) -> tuple[str, ...]:
+        """The files of the prepared set."""
+        return ("labels.npy", "truth.npy", "items.txt", "workers.txt", "dataset.json")
+
+    @property
+    def class_count(self) -> int:
+        return len(self.classes)
+
+    def examples(self, split: str) -> int:
+        """The items, as those of ``train``."""
+        return self.counts.items if split == "train" else 0
+
+
 #: The prepared forms, and the model of an entry of each.
-FORMS: dict[str, type[Common]] = {"arrays": Entry, "photos": PhotoEntry}
+FORMS: dict[str, type[Common]] = {
+    "arrays": Entry,
+    "photos": PhotoEntry,
+    "table": TableEntry,
+    "files": FileEntry,
+    "labels": CrowdEntry,
+}
+
+AnyEntry = Entry | PhotoEntry | TableEntry | FileEntry | CrowdEntry
 
 
 @cache
-def load(path: Path = REGISTRY) -> dict[str, Entry | PhotoEntry]:
+def load(path: Path = REGISTRY) -> dict[str, AnyEntry]:
     """All entries by name. Raises GauntletError naming the file and the key at fault."""
     content = load_yaml(path)
     entries = {}
@@ -382,7 +477,7 @@ def load(path: Path = REGISTRY) -> dict[str, Entry | PhotoEntry]:
     return entries
 
 
-def entry(name: str) -> Entry | PhotoEntry:
+def entry(name: str) -> AnyEntry:
     """The entry of one dataset. Raises GauntletError for an unknown name, with the closest one."""
     entries = load()
     if name not in entries:

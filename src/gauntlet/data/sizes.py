@@ -5,13 +5,14 @@ Imports no NumPy: a plan asks before any dataset is here.
 
 from __future__ import annotations
 
-from gauntlet.data.registry import entry
+from gauntlet.core.errors import GauntletError
+from gauntlet.data.registry import Entry, PhotoEntry, entry
 
 
 def taken(
     dataset: str, split: str, per_class: int | None = None, classes: int | None = None, held_out: int = 0
 ) -> float:
-    """Images of a split, at most ``per_class`` of each class, once ``held_out`` of each are put aside.
+    """Images (or rows, files) of a split, at most ``per_class`` of each class, without ``held_out`` of each.
 
     Args:
         classes: so many of the split's classes, drawn at random: the mean over all draws. All when None.
@@ -28,16 +29,24 @@ def taken(
 
 
 def form(dataset: str, photo_size: int = 224) -> tuple[int, int]:
-    """Channels, and height and width in pixels, of the images that networks see."""
+    """Channels, and height and width in pixels, of the images that networks see.
+
+    Raises:
+        GauntletError: a set that has no images.
+    """
     found = entry(dataset)
+    if not isinstance(found, Entry | PhotoEntry):
+        raise GauntletError(
+            f"{dataset!r} has no images (its form is {found.form})", remedy="choose another dataset"
+        )
     return (3, photo_size) if found.form == "photos" else (found.shape[0], found.shape[1])
 
 
 def prepared_bytes(dataset: str) -> int | None:
-    """Bytes of the prepared set; of photos those of the publisher's files, None where these are not known."""
+    """Bytes of the prepared set; where it is not arrays those of the publisher's files, None if not known."""
     found = entry(dataset)
     if found.form == "arrays":
         pixels = found.shape[0] * found.shape[1] * found.shape[2]
-        return sum(map(found.images, found.splits)) * pixels
+        return sum(map(found.examples, found.splits)) * pixels
     sizes = [file.size for file in found.files.values()]
     return None if None in sizes else sum(sizes)

@@ -34,7 +34,7 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     found = read_members(
         archive,
         [NAMES, *(f"{split}.bin" for split in SPLITS)],
-        limit=ROOM + size * sum(entry.images(split) for split in SPLITS),
+        limit=ROOM + size * sum(entry.examples(split) for split in SPLITS),
     )
     names = found[NAMES].decode(errors="replace").split()
     if names != entry.classes:

@@ -29,7 +29,7 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     """
     archive, (channels, height, width) = files["archive"], entry.shape
     corruptions = list(dict.fromkeys(condition.split("/")[0] for condition in entry.conditions))
-    count = entry.images("test") // len(corruptions)  # of one corruption, at all severities
+    count = entry.examples("test") // len(corruptions)  # of one corruption, at all severities
     images = np.empty((len(corruptions) * count, *entry.shape), np.uint8)
     places = {f"{FOLDER}/{name}.npy": place * count for place, name in enumerate(corruptions)}
     size = count * height * width * channels + HEADER

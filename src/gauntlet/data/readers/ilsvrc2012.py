@@ -17,6 +17,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
 from gauntlet.data.extract import stream_members
 from gauntlet.data.packed import Album, Listed
+from gauntlet.data.readers.order import TEST_EVERY
 from gauntlet.data.readers.rows import not_a_list, numbers, rows
 from gauntlet.data.readers.structs import structs
 from gauntlet.data.registry import LISTINGS, PhotoEntry, Positive
@@ -24,7 +25,6 @@ from gauntlet.data.registry import LISTINGS, PhotoEntry, Positive
 DATA = "ILSVRC2012_devkit_t12/data"
 TRUTH, META = f"{DATA}/ILSVRC2012_validation_ground_truth.txt", f"{DATA}/meta.mat"
 KIT = 1 << 26  # bytes that the development kit may unpack to
-TEST_EVERY = 5
 
 
 class Listing(Strict):

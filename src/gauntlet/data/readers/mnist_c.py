@@ -27,7 +27,7 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
         GauntletError: a file is missing, or not such an array.
     """
     archive, (channels, height, width) = files["archive"], entry.shape
-    count = entry.images("test") // len(entry.conditions)
+    count = entry.examples("test") // len(entry.conditions)
     images = np.empty((len(entry.conditions), count, *entry.shape), np.uint8)
     labels = np.empty((len(entry.conditions), count), np.int64)
     wanted = {

@@ -1,10 +1,13 @@
-"""An order of images that does not depend on how a source arranges them."""
+"""An order that does not depend on how a source arranges the images, and a split where none is official."""
 
 from __future__ import annotations
 
 import hashlib
 
 import numpy as np
+
+#: Of each class, every ``TEST_EVERY``-th row from the first on is for testing.
+TEST_EVERY = 5
 
 
 def canonical(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -13,3 +16,11 @@ def canonical(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
     keys = labels.tolist()
     order = sorted(range(len(keys)), key=lambda index: (keys[index], digests[index]))
     return images[order], labels[order]
+
+
+def for_testing(labels: np.ndarray) -> np.ndarray:
+    """bool (n,): every fifth row of each class, from its first on. Labels (n,)."""
+    test = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        test[np.flatnonzero(labels == label)[::TEST_EVERY]] = True
+    return test

@@ -22,7 +22,7 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     Raises:
         GauntletError: they are missing, too large, or the last one is not whole.
     """
-    limit = math.prod(entry.shape) * entry.images("train")
+    limit = math.prod(entry.shape) * entry.examples("train")
     content = read_members(files["archive"], [NAME], limit=limit)[NAME]
     images = planes(content, entry, files["archive"], NAME)
     return {"train_images": images, "train_labels": np.zeros(len(images), np.uint8)}

@@ -12,15 +12,13 @@ import numpy as np
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
+from gauntlet.data.readers.order import for_testing
 from gauntlet.data.registry import Entry
-
-#: Of each class, every ``TEST_EVERY``-th image from the first on is for testing (a table has no split).
-TEST_EVERY = 5
 
 
 @register("reader", "table")
 def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
-    """Images uint8 (n, C, H, W) and labels (n,), in the file's order within each split.
+    """Images uint8 (n, C, H, W) and labels (n,), in the file's order within each split, which is ours.
 
     Raises:
         GauntletError: a line does not have C x H x W pixels and a label, each an integer of 0 to 255.
@@ -38,9 +36,7 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     if table.shape[1] != math.prod(entry.shape) + 1:
         raise refuse(f"{table.shape[1]} columns, not {math.prod(entry.shape)} pixels and a label")
     images, labels = table[:, :-1].reshape(-1, *entry.shape), table[:, -1]
-    test = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        test[np.flatnonzero(labels == label)[::TEST_EVERY]] = True
+    test = for_testing(labels)
     return {
         "train_images": images[~test],
         "train_labels": labels[~test],

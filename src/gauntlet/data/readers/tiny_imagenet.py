@@ -55,8 +55,8 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
     for split, images in parts.items():
         if unknown := {kind for _, kind in images} - set(label):
             raise not_a_list(archive, VALIDATION, f"{min(unknown)} is none of the classes")
-        if len(images) != entry.images(split):
-            raise not_a_list(archive, "", f"it has {len(images)} {split} images, not {entry.images(split)}")
+        if len(images) != entry.examples(split):
+            raise not_a_list(archive, "", f"it has {len(images)} {split} images, not {entry.examples(split)}")
         arrays[f"{split}_images"] = np.empty((len(images), *entry.shape), np.uint8)
         arrays[f"{split}_labels"] = np.array([label[kind] for _, kind in images])
         places.update({member: (split, row) for row, (member, _) in enumerate(images)})

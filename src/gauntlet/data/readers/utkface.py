@@ -15,11 +15,11 @@ import numpy as np
 from gauntlet.core.registry import register
 from gauntlet.data.extract import member_names
 from gauntlet.data.packed import Album, Listed
+from gauntlet.data.readers.order import TEST_EVERY
 from gauntlet.data.registry import PhotoEntry
 
 NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.jpg\.chip\.jpg")
 RACES = ["White", "Black", "Asian", "Indian", "Others"]
-TEST_EVERY = 5
 
 
 @register("reader", "utkface")
