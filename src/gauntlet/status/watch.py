@@ -18,8 +18,10 @@ from gauntlet.status.summary import Summary, summarise
 from gauntlet.status.trials import Finished
 from gauntlet.status.view import headline, render, stage_line
 
-#: Seconds between two looks; and, without a terminal, between two lines that only say how far it is.
-PERIOD, SPARSE = 2.0, 300.0
+#: Seconds between two looks, at least and at most.
+PERIOD, LONGEST = 2.0, 15.0
+#: Seconds between two lines that only say how far it is, without a terminal.
+SPARSE = 300.0
 
 
 class Observer:
@@ -107,4 +109,4 @@ def until(observer: Observer, console: Console, pause: Callable[[Summary, float]
             if over:
                 return summary
             # Looking at thousands of files must not keep the machine from its work.
-            over = pause(summary, max(PERIOD, 20 * (time.monotonic() - begun)))
+            over = pause(summary, min(LONGEST, max(PERIOD, 20 * (time.monotonic() - begun))))
