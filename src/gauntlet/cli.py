@@ -324,17 +324,29 @@ def track(
     out: Annotated[Path | None, typer.Option(help="Write what was ingested to this JSON file.")] = None,
 ) -> None:
     """Copy every finished trial into MLflow (MLFLOW_TRACKING_URI, or sqlite:///mlflow.db)."""
-    from gauntlet.core.files import write_json
+    from gauntlet import registered
+    from gauntlet.core.files import read_json, write_json
     from gauntlet.plan import load_plan
     from gauntlet.report import tracking
 
     plan = load_plan(config)
-    summary = {
-        name: tracking.track(name, plan.scale.scale, part.present()[0]) for name, part in plan.studies.items()
-    }
+    folder = Path("paper_figures")
+    judged = read_json(folder / "claims.json")["studies"] if (folder / "claims.json").is_file() else {}
+    summary = {}
+    for name, part in plan.studies.items():
+        found = judged.get(name, {})
+        ours = found.get("scale") == plan.scale.scale  # what was judged, and drawn, last
+        summary[name] = tracking.track(
+            name,
+            plan.scale.scale,
+            part.present()[0],
+            reused=registered.rows(part),
+            drawn=tracking.Drawn(part.study.title, folder / name, found["claims"]) if ours else None,
+        )
     if out:
         write_json(out, summary)
-    typer.echo(summary)
+    for found in summary.values():
+        typer.echo({key: value for key, value in found.items() if key != "runs"})
 
 
 @app.command()

@@ -136,6 +136,10 @@ def counts(summary: dict) -> dict:
     return {key: value for key, value in summary.items() if isinstance(value, int) and value}
 
 
+def tags_of(run: str) -> dict[str, str]:
+    return dict(query("select key, value from tags where run_uuid = ?", run))
+
+
 def test_a_trial_becomes_a_run_with_all_it_knows():
     spec = cell("eat")
     finish(spec)
@@ -226,9 +230,9 @@ def test_a_second_ingest_changes_nothing_and_another_scale_only_its_tag():
     assert dump() == before
     assert counts(tracking.track("eat", "desk", [spec, dict(spec)])) == {"kept": 2}
     changed = [line for line in set(dump()) ^ set(before) if not line.startswith("BEGIN")]
-    assert len(changed) == 4  # two tags, before and after
+    assert len(changed) == 6  # the tags of two trials and their cell, before and after
     assert all("gauntlet.scale" in line for line in changed)
-    assert sum("desk,mini" in line for line in changed) == 2
+    assert sum("desk,mini" in line for line in changed) == 3
 
 
 def test_jobs_that_finish_later_are_added_and_half_written_ones_wait():
@@ -450,4 +454,4 @@ def test_only_the_tracker_imports_mlflow():
         for path in package.rglob("*.py")
         if "import mlflow" in (text := path.read_text()) or "from mlflow" in text
     }
-    assert users == {"tracking.py", "mlflow_ingest.py"}
+    assert users == {"tracking.py", *(f"mlflow_{part}.py" for part in ("ingest", "inputs", "models", "study"))}

@@ -11,5 +11,5 @@ def anchor(study: str, claim: str | None = None) -> str:
 
 
 def search(trial: str) -> str:
-    """What finds a trial's run (``trials.trial_id``) in the search field of its study's experiment in MLflow."""
+    """What finds a trial's run (``trials.trial_id``) in MLflow's search field, in its study's experiment."""
     return f"tags.`gauntlet.trial` = '{trial}'"

@@ -95,7 +95,7 @@ def run_name(spec: dict[str, Any], seed: int) -> str:
 
 
 def parameters(spec: dict[str, Any], seed: int | None = None) -> dict[str, str]:
-    """Everything that determined the trial (the cell, without a seed), flat: ``{"train.lr": "0.001", ...}``."""
+    """All that determined the trial (the cell, without a seed), flat: ``{"train.lr": "0.001", ...}``."""
     flat = _flatten({**spec["identity"], "evaluate": spec.get("evaluate", {})})
     named = {"label": spec["method"]} | ({} if seed is None else {"seed": str(seed)})
     return named | ({"setting": spec["setting"]} if spec["setting"] else {}) | flat

@@ -31,7 +31,7 @@ class Left:
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Left:
-        """With the rates of all manifests. Imports the attacks whose operations it counts: this takes seconds."""
+        """With the rates of all manifests. Imports the attacks whose work it counts: that takes seconds."""
         return cls(of_cells(plan.cells()), Rates(measured()[0], startup=startup()))
 
     def __call__(

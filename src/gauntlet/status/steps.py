@@ -121,4 +121,4 @@ def _judged(plan: Plan) -> Iterator[Step]:
     yield Step(report.as_posix(), "claims", "write the report", (report,), Path("logs/report.log"), waits)
     if plan.scale.source == "results":
         file = Path("results/tracking", f"{plan.scale.scale}.json")
-        yield Step(file.as_posix(), "claims", "copy into MLflow", (file,), Path("logs/track.log"), manifests)
+        yield Step(file.as_posix(), "claims", "copy into MLflow", (file,), Path("logs/track.log"), waits)
