@@ -57,14 +57,16 @@ def beating(path: Path, keep: Path) -> Iterator[None]:
 
 
 def _beat(path: Path, process: psutil.Process, stop: threading.Event) -> None:
-    begun = time.monotonic()
+    begun = last = time.monotonic()
     process.cpu_percent(), psutil.cpu_percent()  # their next answers are since now
     while True:
-        age = time.monotonic() - begun
-        ended = stop.wait(min(LONGEST, max(SHORTEST, age / 20)))
+        ended = stop.wait(min(LONGEST, max(SHORTEST, (last - begun) / 20)))
+        if ended and begun < last > time.monotonic() - SHORTEST / 2:
+            return  # over so short a time the load is no number
+        last = time.monotonic()
         try:
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(sample(process, time.monotonic() - begun)) + "\n")
+                file.write(json.dumps(sample(process, last - begun)) + "\n")
         except OSError:
             return
         if ended:

@@ -43,7 +43,8 @@ class Ingest:
         if found is None:
             # Artifacts of an embedded store lie beside it, wherever the command was started.
             place = str(database.parent / "mlruns" / self.study) if database else None
-            return self.client.create_experiment(self.study, artifact_location=place)
+            tags = {"mlflow.experimentKind": "custom_model_development"}  # else its pages are those of chats
+            return self.client.create_experiment(self.study, artifact_location=place, tags=tags)
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
@@ -206,6 +207,8 @@ class Ingest:
             "gauntlet.device": train.get("device"),
             "gauntlet.host": train.get("host"),
             "gauntlet.report": links.anchor(self.study),
+            "mlflow.source.name": f"gauntlet {train.get('step', '')}".strip(),
+            "mlflow.source.type": "LOCAL",
             "mlflow.source.git.commit": (train.get("commit") or "").removesuffix("+dirty"),
         }
         return {key: str(value) for key, value in tags.items() if value}

@@ -7,6 +7,7 @@ pickled and no weights are copied: ``mlflow.pyfunc.load_model``, called at the r
 
 from __future__ import annotations
 
+import platform
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,7 +92,8 @@ def _describe(folder: Path, cell: Mapping[str, Any], seed: int, payload: str, ru
         Schema([TensorSpec(np.dtype("float32"), (-1, *outputs))]),
     )
     description = Model(run_id=run, model_id=model, signature=signature)
-    description.add_flavor("python_function", loader_module=LOADER, data=REFERENCE)
+    python = platform.python_version()
+    description.add_flavor("python_function", loader_module=LOADER, data=REFERENCE, python_version=python)
     description.save(folder / "MLmodel")
     kept = {key: cell[key] for key in ("family", "dataset", "architecture", "identity")}
     reference = {**kept, "seed": seed, "weights": cell["weights"], "sha256": payload, "shape": list(images)}

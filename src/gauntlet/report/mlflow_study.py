@@ -26,6 +26,7 @@ def log(ingest: Ingest, drawn: Drawn) -> None:
     payload = digest_json([[path.name, sha256_file(path)] for path in files] + [claims], length=32)
     if ingest.standing(name, payload):
         return
+    ingest.client.set_experiment_tag(ingest.experiment, "mlflow.note.content", drawn.title)
     tags = {
         "gauntlet.cell": name,
         "gauntlet.kind": "study",
