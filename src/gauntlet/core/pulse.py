@@ -61,13 +61,13 @@ def _beat(path: Path, process: psutil.Process, stop: threading.Event) -> None:
     process.cpu_percent(), psutil.cpu_percent()  # their next answers are since now
     while True:
         ended = stop.wait(min(LONGEST, max(SHORTEST, (last - begun) / 20)))
-        if ended and begun < last > time.monotonic() - SHORTEST / 2:
+        if ended and last > begun and time.monotonic() - last < SHORTEST / 2:
             return  # over so short a time the load is no number
         last = time.monotonic()
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(sample(process, last - begun)) + "\n")
-        except OSError:
+        except (OSError, RuntimeError, psutil.Error):
             return
         if ended:
             return
@@ -78,7 +78,7 @@ def sample(process: psutil.Process, seconds: float) -> dict[str, float]:
 
     Returns: ``seconds`` (as given), ``cpu`` (of the process and its threads since the last sample, % of one
     core), ``memory`` (of the process, MB of 2^20 bytes), ``machine_cpu`` (% of all cores), ``machine_memory``
-    (MB), and ``gpu_memory`` (MB in use on the current GPU, by whomever) where the process uses one.
+    (MB), and ``gpu_memory`` (MB that the process has taken of its GPUs) where it uses any.
     """
     found = {
         "seconds": seconds,
@@ -89,8 +89,9 @@ def sample(process: psutil.Process, seconds: float) -> dict[str, float]:
     }
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "cuda") and torch.cuda.is_initialized():
-        free, total = torch.cuda.mem_get_info()
-        found["gpu_memory"] = (total - free) / MB
+        # What the allocator knows: a call of the driver could break a graph that the job captures.
+        taken = [torch.cuda.memory_reserved(index) for index in range(torch.cuda.device_count())]
+        found["gpu_memory"] = sum(taken) / MB
     return {name: round(value, 1) for name, value in found.items()}
 
 

@@ -43,8 +43,7 @@ class Ingest:
         if found is None:
             # Artifacts of an embedded store lie beside it, wherever the command was started.
             place = str(database.parent / "mlruns" / self.study) if database else None
-            tags = {"mlflow.experimentKind": "custom_model_development"}  # else its pages are those of chats
-            return self.client.create_experiment(self.study, artifact_location=place, tags=tags)
+            return self.client.create_experiment(self.study, artifact_location=place)
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
