@@ -40,7 +40,8 @@ def run(config: Path, study: str | None, cores: int) -> int:
         print(f"\nInterrupted. {headline(summary)}. Run it again to go on.")
         return status
     if status and summary.failures:
-        print(f"\n{len(summary.failures)} steps failed; drawing what is there.", flush=True)
+        count = len(summary.failures)
+        print(f"\n{count} step{'s' if count > 1 else ''} failed; drawing what is there.", flush=True)
         _snakemake(observer, runs.command(config, cores), [*overrides, "holes=True"])
     _verdicts()
     for failure in summary.failures:

@@ -79,9 +79,10 @@ class Ingest:
 
     def _cell(self, name: str, blocks: list[dict]) -> None:
         """All trials of a cell, and their parent."""
-        cells = [cell for spec in blocks if (cell := trials.open_cell(spec))]
-        found = {id(cell.spec): cell for cell in cells}
         seeds = {seed: spec for spec in reversed(blocks) for seed in spec["seeds"]}
+        used = [spec for spec in blocks if any(spec is each for each in seeds.values())]
+        cells = [cell for spec in used if (cell := trials.open_cell(spec))]
+        found = {id(cell.spec): cell for cell in cells}
         self.counts["unfinished"] += sum(id(spec) not in found for spec in seeds.values())
         if not cells:
             return
