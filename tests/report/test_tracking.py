@@ -19,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from gauntlet import data
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_parquet
 from gauntlet.core.provenance import Recorder, sidecar_path
@@ -521,13 +522,16 @@ def test_the_dataset_is_an_input_with_its_version_and_where_it_is_from():
     )
     assert (mnist.name, mnist.digest, tags[0].value) == ("fashion-mnist", version, "training")
     assert json.loads(mnist.source)["url"].startswith("http")
-    assert json.loads(mnist.profile)["train images"] == 60_000
+    assert json.loads(mnist.profile)["train examples"] == 60_000
     features = json.loads(json.loads(mnist.schema)["mlflow_tensorspec"]["features"])
     assert features[0]["tensor-spec"]["shape"] == [-1, 1, 28, 28]
     assert (file.name, json.loads(file.source)["sha256"]) == ("resnet18.safetensors", "ab" * 32)
     assert inputs({"dataset": "digits"}, {}) == []
     ((gone, _),) = inputs({"dataset": "no-longer"}, {"data_version": "1"})
     assert gone.name == "no-longer"
+    for name in data.names():  # of every form
+        ((found, _),) = inputs({"dataset": name}, {"data_version": version})
+        assert found.name == name
 
 
 @pytest.mark.usefixtures("store")

@@ -38,7 +38,7 @@ def inputs(spec: dict[str, Any], training: dict[str, Any]) -> list[tuple[Dataset
 
 
 def _dataset(name: str, version: str) -> Dataset:
-    """As the registry has it: where it was published, its form, and how many images there are."""
+    """As the registry has it: where it was published, its form, and how many examples there are."""
     try:
         entry = registry.entry(name)
     except GauntletError:  # removed from the registry since
@@ -50,7 +50,7 @@ def _dataset(name: str, version: str) -> Dataset:
         "reference": entry.reference,
         "licence": entry.licence,
         "classes": entry.class_count,
-        **{f"{split} images": entry.images(split) for split in ("train", "test")},
+        **{f"{split} examples": entry.examples(split) for split in entry.splits},
     }
     return Dataset(
         name=name,
@@ -63,8 +63,8 @@ def _dataset(name: str, version: str) -> Dataset:
 
 
 def _schema(entry) -> str | None:
-    """Images as bytes, channels first, and their labels; photos have no form of their own."""
-    if entry.form == "photos":
+    """Images as bytes, channels first, and their labels; of other forms nothing is said."""
+    if entry.form != "arrays":
         return None
     images = {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, *entry.shape]}}
     labels = {"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}
