@@ -33,6 +33,9 @@ include: "workflow/rules/cluster.smk"
 
 
 onstart:
+    from gauntlet.status.run import write
+
+    write(CONFIG, workflow.cores, "slurm" if workflow.executor_plugin.name == "slurm" else None)
     if workflow.executor_plugin.name == "slurm":
         before_slurm()
 

@@ -82,6 +82,18 @@ class Cell:
         """Resume state: outside the declared outputs, which Snakemake deletes before a run."""
         return Path(".gauntlet/state") / self.name
 
+    def lock(self, step: str) -> Path:
+        """What the job of a step holds while it works."""
+        return self.state_folder / ("train.lock" if step == "train" else f"{self.attack}.lock")
+
+    def pulse(self, step: str) -> Path:
+        """Where the job of a step tells that it lives (``core.pulse``)."""
+        return self.lock(step).with_suffix(".pulse")
+
+    def code(self, step: str) -> str:
+        """Digest of the code of a step."""
+        return self.train_code() if step == "train" else self.attack_code()
+
     def needs(self, step: str) -> dict[str, Cell]:
         """Name -> a cell whose weights the job of ``step`` reads; trained whether or not a study lists it."""
         needed = family_settings(self.family).needs(self.identity).get(step, {})

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gauntlet.core.errors import GauntletError
+
+if TYPE_CHECKING:
+    from gauntlet.cell import Cell
 
 app = typer.Typer(
     help="Re-run machine-learning security papers and judge their claims.",
@@ -142,6 +146,16 @@ FAMILIES = {
 }
 
 
+@contextmanager
+def _at_work(cell: Cell, step: str) -> Iterator[None]:
+    """One job at a time per step of a cell, seen by `gauntlet status`."""
+    from gauntlet.core.lock import alone
+    from gauntlet.core.pulse import beating
+
+    with alone(cell.lock(step)), beating(cell.pulse(step), keep=cell.steps[step] / "system.jsonl"):
+        yield
+
+
 def _train(family: str):
     def train(
         config: Config,
@@ -152,7 +166,6 @@ def _train(family: str):
     ) -> None:
         from gauntlet.cell import family_settings
         from gauntlet.core import devices, processes
-        from gauntlet.core.lock import alone
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell)
@@ -166,7 +179,7 @@ def _train(family: str):
             where = processes.join(where)
         elif (together := devices.sharing(where, gpus, found.gpus)) > 1:
             processes.together(together, sys.argv)
-        with alone(found.state_folder / "train.lock") if processes.leader() else nullcontext():
+        with _at_work(found, "train") if processes.leader() else nullcontext():
             import_module(f"gauntlet.families.{family}.train").run(
                 found.identity,
                 found.seeds,
@@ -188,11 +201,10 @@ def _attack(family: str):
         threads: Threads = 1,
     ) -> None:
         from gauntlet.core import devices
-        from gauntlet.core.lock import alone
         from gauntlet.plan import load_plan
 
         found = load_plan(config).cell(cell, attack)
-        with alone(found.state_folder / f"{found.attack}.lock"):
+        with _at_work(found, "attack"):
             where = devices.setup(device, threads)
             import_module(f"gauntlet.families.{family}.evaluate").run(
                 found.identity,
@@ -312,17 +324,29 @@ def track(
     out: Annotated[Path | None, typer.Option(help="Write what was ingested to this JSON file.")] = None,
 ) -> None:
     """Copy every finished trial into MLflow (MLFLOW_TRACKING_URI, or sqlite:///mlflow.db)."""
-    from gauntlet.core.files import write_json
+    from gauntlet import registered
+    from gauntlet.core.files import read_json, write_json
     from gauntlet.plan import load_plan
     from gauntlet.report import tracking
 
     plan = load_plan(config)
-    summary = {
-        name: tracking.track(name, plan.scale.scale, part.present()[0]) for name, part in plan.studies.items()
-    }
+    folder = Path("paper_figures")
+    judged = read_json(folder / "claims.json")["studies"] if (folder / "claims.json").is_file() else {}
+    summary = {}
+    for name, part in plan.studies.items():
+        found = judged.get(name, {})
+        ours = found.get("scale") == plan.scale.scale  # what was judged, and drawn, last
+        summary[name] = tracking.track(
+            name,
+            plan.scale.scale,
+            part.present()[0],
+            reused=registered.rows(part),
+            drawn=tracking.Drawn(part.study.title, folder / name, found["claims"]) if ours else None,
+        )
     if out:
         write_json(out, summary)
-    typer.echo(summary)
+    for found in summary.values():
+        typer.echo({key: value for key, value in found.items() if key != "runs"})
 
 
 @app.command()
@@ -407,6 +431,24 @@ def reproduce(
     from gauntlet import reproduce as pipeline
 
     raise typer.Exit(pipeline.run(config, study, cores))
+
+
+@app.command()
+def status(
+    config: Annotated[
+        Path | None, typer.Option(help="The scale file; that of the run begun last when absent.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="One study; all of the run when absent.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on looking until everything is done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Where a run stands: stages, trials, what is at work, what failed, how long it may still take.
+
+    Reads files alone, so it may be asked from any terminal, beside any run, here or on a cluster.
+    """
+    from gauntlet.status import asked
+
+    asked.run(config, study, watch=watch, as_json=as_json)
 
 
 @app.command()

@@ -1,66 +1,96 @@
-"""The whole pipeline in one call: Snakemake, and an end that a person can act on."""
+"""The whole pipeline in one call: Snakemake, a view of it, and an end that a person can act on."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
-from gauntlet.core.files import read_json
-from gauntlet.plan import Plan, load_plan
+from rich.console import Console
 
-#: Lines of a failed job's log that are shown.
-TAIL = 12
+from gauntlet.core.config import load_yaml
+from gauntlet.core.files import read_json
+from gauntlet.plan import make_plan
+from gauntlet.status import run as runs
+from gauntlet.status.summary import Summary
+from gauntlet.status.view import explain, headline
+from gauntlet.status.watch import Observer, until
+
+#: What Snakemake says; the view has what matters of it.
+LOG = Path("logs/snakemake.log")
+#: Lines of it that are shown where no step's log tells what went wrong.
+TAIL = 30
 
 
 def run(config: Path, study: str | None, cores: int) -> int:
     """Run everything; returns the exit status (see ``gauntlet reproduce --help``)."""
-    plan = load_plan(config)  # a configuration error ends here, before anything runs
-    command = ["snakemake", "--configfile", str(config), "--cores", str(cores)]
+    # A configuration error ends here, before anything runs.
+    plan = make_plan(load_yaml(config) | ({"study": study} if study else {}), file=config)
     overrides = [f"study={study}"] if study else []
-    status = _snakemake(command, overrides)
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_text("")
+    rerun = partial(runs.rerun, config=config, cores=cores, overrides=overrides)
+    observer = Observer(plan, rerun, slots=cores, since=time.time())
+    status, summary = _snakemake(observer, runs.command(config, cores), overrides)
     if status == 130:  # interrupted: the user wants no second run
+        print(f"\nInterrupted. {headline(summary)}. Run it again to go on.")
         return status
-    failed = _failed(plan, study)
-    if status and failed:
-        print(f"\n{len(failed)} cells failed; drawing what is there.", flush=True)
-        _snakemake(command, [*overrides, "holes=True"])
+    if status and summary.failures:
+        count = len(summary.failures)
+        print(f"\n{count} step{'s' if count > 1 else ''} failed; drawing what is there.", flush=True)
+        _snakemake(observer, runs.command(config, cores), [*overrides, "holes=True"])
     _verdicts()
-    for row in failed:
-        _explain(row, command, overrides)
-    if status and not failed:
-        print("\nThe pipeline did not complete; the log above names the failed step. Run it again to go on.")
+    for failure in summary.failures:
+        print("", *explain(failure), sep="\n")
+    if status and summary.held:
+        print(f"\n{summary.held} steps wait for these.")
+    if status and not summary.failures:
+        lines = LOG.read_text(errors="replace").splitlines()[-TAIL:]
+        print("\nThe pipeline did not complete. Run it again to go on. Snakemake said last:")
+        print(*(f"  | {line}" for line in lines), sep="\n")
+    print(f"All that Snakemake said: {LOG}")
     return 1 if status else 0
 
 
-def _snakemake(command: list[str], overrides: list[str]) -> int:
+def _snakemake(observer: Observer, command: list[str], overrides: list[str]) -> tuple[int, Summary]:
+    """Run it while the observer looks; the exit status, and what was seen last."""
     arguments = [*command, *(["--config", *overrides] if overrides else [])]
-    print(f"$ {' '.join(arguments)}", flush=True)
+    print(f"$ {shlex.join(arguments)}", flush=True)
     # Ours is the environment whose snakemake runs, and its jobs' commands, activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    process = subprocess.Popen([sys.executable, "-m", *arguments], env={**os.environ, "PATH": path})
-    interrupted = False
-    while True:
-        try:
-            status = process.wait()
-            break
-        except KeyboardInterrupt:  # Snakemake got it too: let it stop its jobs and release its lock
-            interrupted = True
-    if interrupted:
-        return 130
-    return status if status >= 0 else 128 - status
+    with LOG.open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        summary = until(observer, Console(), lambda _, seconds: _ended(process, seconds))
+    except KeyboardInterrupt:  # Snakemake got it too: let it stop its jobs and release its lock
+        while not _ended(process, None):
+            pass
+        return 130, observer()
+    status = process.returncode
+    return (status if status >= 0 else 128 - status), summary
 
 
-def _failed(plan: Plan, study: str | None) -> list[dict]:
-    wanted = [study] if study else list(plan.studies)
-    rows = [row for name in wanted for row in plan.studies[name].present()[1]]
-    return list({_target(row): row for row in rows}.values())
-
-
-def _target(row: dict) -> str:
-    """The file whose making makes the whole cell: a table of its last step."""
-    return list(row["tables"].values())[-1]
+def _ended(process: subprocess.Popen, seconds: float | None) -> bool:
+    """Whether the process ends within so many seconds."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    except KeyboardInterrupt:
+        if seconds is not None:
+            raise
+        return False
+    return True
 
 
 def _verdicts() -> None:
@@ -74,14 +104,3 @@ def _verdicts() -> None:
         print(f"  {line}")
     if report.is_file():
         print(f"\nReport: {report.resolve()}")
-
-
-def _explain(row: dict, command: list[str], overrides: list[str]) -> None:
-    log = Path(row["log"])
-    where = "/".join(filter(None, (row["dataset"], row["setting"], row["architecture"])))
-    print(f"\nFAILED {where} {row['method']} seeds {row['block']}: {log}")
-    if log.is_file():
-        for line in log.read_text(errors="replace").splitlines()[-TAIL:]:
-            print(f"  | {line}")
-    suffix = f" --config {' '.join(overrides)}" if overrides else ""
-    print(f"  rerun: {' '.join(command)} {_target(row)}{suffix}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -17,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from gauntlet import data
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_parquet
 from gauntlet.core.provenance import Recorder, sidecar_path
@@ -32,6 +35,20 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory) -> Path:
+    """A store without runs; making one takes MLflow longer than filling it."""
+    database = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    tracking.track("other", "mini", [], uri=f"sqlite:///{database}")
+    return database
+
+
+@pytest.fixture
+def store(workplace, empty) -> None:
+    """The working directory has a store."""
+    shutil.copy(empty, "mlflow.db")
 
 
 def cell(defense: str, seeds=(0, 1)) -> dict:
@@ -136,6 +153,11 @@ def counts(summary: dict) -> dict:
     return {key: value for key, value in summary.items() if isinstance(value, int) and value}
 
 
+def tags_of(run: str) -> dict[str, str]:
+    return dict(query("select key, value from tags where run_uuid = ?", run))
+
+
+@pytest.mark.usefixtures("store")
 def test_a_trial_becomes_a_run_with_all_it_knows():
     spec = cell("eat")
     finish(spec)
@@ -143,8 +165,8 @@ def test_a_trial_becomes_a_run_with_all_it_knows():
     assert counts(summary) == {"new": 2}
     assert summary["uri"] == "sqlite:///mlflow.db"
     assert active() == expected(spec)
-    assert query("select name from experiments where lifecycle_stage='active' and name <> 'Default'") == [
-        ("eat",)
+    assert query("select count(*) from experiments where lifecycle_stage = 'active' and name = 'eat'") == [
+        (1,)
     ]
 
     run = run_of("eat/digits/conv/eat-1a2b/77ff/1")
@@ -181,6 +203,7 @@ def test_a_trial_becomes_a_run_with_all_it_knows():
     assert set(pd.read_csv(artifacts / "scores.csv")["seed"]) == {1}
 
 
+@pytest.mark.usefixtures("store")
 def test_a_trial_without_attacks_has_its_curves():
     folder = "results/federated/digits/conv/random-1a2b/seeds-0-1"
     spec = cell("random") | {
@@ -212,6 +235,7 @@ def test_a_trial_without_attacks_has_its_curves():
     assert {path.name for path in artifacts.glob("*.csv")} == {"rounds.csv", "training.csv"}
 
 
+@pytest.mark.usefixtures("store")
 def test_a_second_ingest_changes_nothing_and_another_scale_only_its_tag():
     spec = cell("at")
     finish(spec)
@@ -226,11 +250,12 @@ def test_a_second_ingest_changes_nothing_and_another_scale_only_its_tag():
     assert dump() == before
     assert counts(tracking.track("eat", "desk", [spec, dict(spec)])) == {"kept": 2}
     changed = [line for line in set(dump()) ^ set(before) if not line.startswith("BEGIN")]
-    assert len(changed) == 4  # two tags, before and after
+    assert len(changed) == 6  # the tags of two trials and their cell, before and after
     assert all("gauntlet.scale" in line for line in changed)
-    assert sum("desk,mini" in line for line in changed) == 2
+    assert sum("desk,mini" in line for line in changed) == 3
 
 
+@pytest.mark.usefixtures("store")
 def test_jobs_that_finish_later_are_added_and_half_written_ones_wait():
     done, writing, absent = cell("none"), cell("at"), cell("eat")
     finish(done)
@@ -254,6 +279,7 @@ def test_jobs_that_finish_later_are_added_and_half_written_ones_wait():
     assert active() == expected(done, writing, absent)
 
 
+@pytest.mark.usefixtures("store")
 def test_changed_incomplete_and_doubled_runs_are_put_right():
     from mlflow.tracking import MlflowClient
 
@@ -435,6 +461,175 @@ def test_jobs_finish_while_two_ingest_and_the_server_comes_and_goes(server, monk
     assert sorted("'kept': 32" in text for text in said) == [False, True]
 
 
+@pytest.mark.usefixtures("store")
+def test_trials_lie_below_their_cell_and_its_blocks_are_one():
+    first, second = cell("eat"), cell("eat", seeds=[2])
+    second |= {
+        "block": "2",
+        "steps": {step: path.replace("seeds-0-1", "seeds-2") for step, path in first["steps"].items()},
+        "tables": {name: path.replace("seeds-0-1", "seeds-2") for name, path in first["tables"].items()},
+    }
+    finish(first)
+    tracking.track("eat", "mini", [first, second])
+    finish(second)
+    summary = tracking.track("eat", "mini", [first, second])
+    assert counts(summary) == {"kept": 2, "new": 1}
+    names = [f"eat/digits/conv/eat-1a2b/77ff/{seed}" for seed in range(3)]
+    assert summary["runs"] == {name: run_of(name) for name in names}
+    ((parent,),) = query(
+        "select r.run_uuid from runs r join tags t on t.run_uuid = r.run_uuid "
+        "where t.key = 'gauntlet.kind' and t.value = 'cell' and r.lifecycle_stage = 'active'"
+    )
+    children = [tags_of(run) for run in summary["runs"].values()]
+    assert {tags["mlflow.parentRunId"] for tags in children} == {parent}
+    assert [tags["seed"] for tags in children] == ["0", "1", "2"]
+    found = tags_of(parent)
+    wanted = {"study": "eat", "dataset": "digits", "architecture": "conv", "method": "eat"}
+    assert wanted.items() <= found.items()
+    assert "seed" not in found
+    means = dict(query("select key, value from metrics where run_uuid = ?", parent))
+    assert means["mean/worst/recall_at_1"] == pytest.approx((0.5 + 0.6 + 0.7) / 3)
+    assert means["mean/train/loss"] == pytest.approx((0.875 + 1.875 + 2.875) / 3)  # of the last epoch
+    assert not [name for name in means if "sweep" in name or "transfer" in name]
+
+
+@pytest.mark.usefixtures("store")
+def test_samples_of_the_machine_have_the_names_that_mlflow_draws():
+    spec = cell("eat")
+    finish(spec)
+    lines = [{"pid": 1, "host": "a", "started": 1000.0}]
+    lines += [{"seconds": n, "cpu": 90.0 + n, "memory": 512.0, "machine_cpu": 50.0} for n in range(500)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    Path(spec["steps"]["train"], "system.jsonl").write_text(text)
+    tracking.track("eat", "mini", [spec])
+    rows = query(
+        "select timestamp, value from metrics where key = 'system/process_cpu_percentage' order by 1"
+    )
+    assert 150 <= len(rows) <= 200
+    assert all(value == 90 + (when - 1_000_000) / 1000 for when, value in rows)
+    names = {name for (name,) in query("select distinct key from metrics where key like 'system/%'")}
+    assert "system/cpu_utilization_percentage" in names
+    assert "system/gpu_0_memory_usage_megabytes" not in names
+
+
+def test_the_dataset_is_an_input_with_its_version_and_where_it_is_from():
+    from gauntlet.report.mlflow_inputs import inputs
+
+    version = "214ce952495f5ac83ecf65aa45d8a5b1.dir"
+    weights = {"datasets/weights/resnet18.safetensors": "ab" * 32}
+    (mnist, tags), (file, _) = inputs(
+        {"dataset": "fashion-mnist"}, {"data_version": version, "inputs": weights}
+    )
+    assert (mnist.name, mnist.digest, tags[0].value) == ("fashion-mnist", version, "training")
+    assert json.loads(mnist.source)["url"].startswith("http")
+    assert json.loads(mnist.profile)["train examples"] == 60_000
+    features = json.loads(json.loads(mnist.schema)["mlflow_tensorspec"]["features"])
+    assert features[0]["tensor-spec"]["shape"] == [-1, 1, 28, 28]
+    assert (file.name, json.loads(file.source)["sha256"]) == ("resnet18.safetensors", "ab" * 32)
+    assert inputs({"dataset": "digits"}, {}) == []
+    ((gone, _),) = inputs({"dataset": "no-longer"}, {"data_version": "1"})
+    assert gone.name == "no-longer"
+    for name in data.names():  # of every form
+        ((found, _),) = inputs({"dataset": name}, {"data_version": version})
+        assert found.name == name
+
+
+@pytest.mark.usefixtures("store")
+def test_a_study_has_a_run_of_its_figures_tables_and_verdicts(workplace):
+    folder = workplace / "paper_figures/eat"
+    folder.mkdir(parents=True)
+    for name in ("curve.png", "curve.pdf", "curve.csv", "main.csv", "main.tex"):
+        (folder / name).write_text(name)
+    claims = {
+        "EAT-1": {"verdict": "holds", "statement": "It collapses", "effect": 0.25, "ci": [0.2, 0.3]},
+        "EAT-2": {"verdict": "not measured", "statement": "It is better", "effect": None, "ci": None},
+    }
+    drawn = tracking.Drawn("Robust metric learning", folder, claims)
+
+    def study_runs():
+        return query(
+            "select r.run_uuid, r.artifact_uri from runs r join tags t on t.run_uuid = r.run_uuid "
+            "where t.value = 'study' and t.key = 'gauntlet.kind' and r.lifecycle_stage = 'active'"
+        )
+
+    for _ in range(2):
+        tracking.track("eat", "mini", [], drawn=drawn)
+        ((run, artifacts),) = study_runs()
+    tags = tags_of(run)
+    assert (tags["verdict.EAT-1"], tags["verdict.EAT-2"]) == ("holds", "not measured")
+    assert tags["gauntlet.report"] == "paper_figures/index.html#eat"
+    numbers = dict(query("select key, value from metrics where run_uuid = ?", run))
+    assert numbers == {"claim/EAT-1/effect": 0.25, "claim/EAT-1/low": 0.2, "claim/EAT-1/high": 0.3}
+    found = sorted(str(path.relative_to(artifacts)) for path in Path(artifacts).rglob("*.*"))
+    assert found == ["figures/curve.csv", "figures/curve.png", "tables/main.csv"]
+
+    (folder / "curve.png").write_text("drawn again")
+    tracking.track("eat", "mini", [], drawn=drawn)
+    ((again, artifacts),) = study_runs()
+    assert again != run
+    assert Path(artifacts, "figures/curve.png").read_text() == "drawn again"
+
+
+def target(scale: float) -> dict:
+    """A trained classifier of two seeds, as a cell that other trials load."""
+    import torch
+
+    from gauntlet.families import weights
+    from gauntlet.models.classifiers import build
+
+    folder = "results/classifier/digits/lenet/none-1a2b/seeds-0-1"
+    spec = cell("none") | {
+        "architecture": "lenet",
+        "steps": {"train": folder},
+        "tables": {"training": f"{folder}/training.parquet"},
+        "family": "classifier",
+        "weights": f"{folder}/model.safetensors",
+        "shapes": [(1, 28, 28), (10,)],
+    }
+    path = Path(spec["tables"]["training"])
+    recorder = Recorder("classifier train", {"any": 1})
+    rows = [{"seed": s, "epoch": 0, "member": 0, "loss": scale, "passes": 1.0} for s in (0, 1)]
+    write_parquet(path, pd.DataFrame(rows))
+    torch.manual_seed(0)
+    states = {
+        seed: {name: scale * value for name, value in build("lenet", 1, 28, 10).state_dict().items()}
+        for seed in (0, 1)
+    }
+    weights.save(spec["weights"], states)
+    recorder.write(path, device="Test CPU")
+    return spec
+
+
+@pytest.mark.usefixtures("store")
+def test_reused_weights_are_registered_by_reference_and_load():
+    import mlflow
+    import numpy as np
+    import torch
+
+    from gauntlet.families.classifier import network
+
+    spec = target(1.0)
+    assert counts(tracking.track("mega", "mini", [], reused=[spec])) == {"new": 2, "models": 2}
+    assert counts(tracking.track("mega", "mini", [], reused=[spec])) == {"kept": 2}
+    assert not [path for path in Path("mlruns").rglob("*") if path.suffix in (".pkl", ".safetensors", ".pt")]
+
+    uri = f"sqlite:///{Path('mlflow.db').resolve()}"
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    model = mlflow.pyfunc.load_model("models:/classifier.digits.lenet.none-1a2b@seed-1")
+    assert model.metadata.signature.inputs.inputs[0].shape == (-1, 1, 28, 28)
+    images = np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)
+    net, _ = network.load(spec["weights"], 1, "lenet", 1, 28, 10)
+    assert np.array_equal(model.predict(images), net(torch.from_numpy(images)).numpy())
+
+    spec = target(2.0)  # trained again
+    with pytest.raises(GauntletError, match="not the weights that were registered"):
+        mlflow.pyfunc.load_model("models:/classifier.digits.lenet.none-1a2b@seed-1")
+    assert counts(tracking.track("mega", "mini", [], reused=[spec])) == {"replaced": 2, "models": 2}
+    again = mlflow.pyfunc.load_model("models:/classifier.digits.lenet.none-1a2b@seed-1").predict(images)
+    assert not np.allclose(again, model.predict(images))
+
+
 def test_names_are_ones_that_mlflow_accepts():
     from mlflow.utils.validation import _validate_metric_name
 
@@ -450,4 +645,5 @@ def test_only_the_tracker_imports_mlflow():
         for path in package.rglob("*.py")
         if "import mlflow" in (text := path.read_text()) or "from mlflow" in text
     }
-    assert users == {"tracking.py", "mlflow_ingest.py"}
+    parts = ("ingest", "inputs", "models", "study")
+    assert users == {"tracking.py", *(f"mlflow_{part}.py" for part in parts)}

@@ -1,6 +1,8 @@
 """Bad input and failing jobs, as a user meets them."""
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -105,16 +107,26 @@ def test_a_failed_trial_leaves_a_hole_and_the_command_that_reruns_it(fresh, tmp_
     command = ("gauntlet", "reproduce", "--config", "config/smoke.yaml", "--study", "eat", "--cores", "2")
     done = project.run(*command, check=False)
     assert done.returncode == 1
-    assert "cells failed" in done.stdout
-    assert "rerun: snakemake" in done.stdout
+    assert "1 step failed" in done.stdout
+    assert not set(done.stdout) & {"\x1b", "\r"}
+    trials = [line for line in done.stdout.splitlines() if line.startswith("eat  none digits/conv seed ")]
+    assert len(trials) == 2
     assert "logs/dml/digits/conv/at-" in done.stdout
     report = (project.folder / "paper_figures/index.html").read_text()
     assert "logs/dml/digits/conv/at-" in report
     assert list(project.folder.glob("results/dml/digits/conv/none-*/seeds-0-1/attack-*/scores.parquet"))
-    # The cause is mended: only what was missing runs, and the end is good.
+    # The cause is mended: the command runs that step, then only what was missing runs, and the end is good.
     project.edit("src/gauntlet/defenses/embeddings/at.py", "def broken(", "def loss(")
+    (rerun,) = (line for line in done.stdout.splitlines() if line.startswith("  rerun: "))
+    snakemake, *words = shlex.split(rerun.removeprefix("  rerun: "))
+    table = project.run(snakemake, "-n", *words).stdout.rsplit("Job stats:", 1)[1].split("\n\n")[0]
+    assert re.search(r"^dml_train +1$", table, re.MULTILINE)
+    assert "dml_attack" not in table
     mended = project.run(*command)
-    assert "none-" not in "".join(line for line in mended.stdout.splitlines() if line.startswith("train "))
+    log = (project.folder / "logs/snakemake.log").read_text()
+    trained = [line for line in log.splitlines() if ": train " in line]
+    assert trained
+    assert all(": train at-" in line for line in trained)
     assert "Report: " in mended.stdout
 
 

@@ -49,12 +49,12 @@ def test_code_of_one_defense_retrains_that_defense(project):
 def test_code_of_a_figure_redraws_the_figures_of_its_studies(project):
     project.edit("src/gauntlet/report/figures/projection.py", "\nfrom ", "\nEXTRA = 1\nfrom ")
     jobs = project.planned()
-    assert set(jobs) == {"figures_eat", "report", "all"}
+    assert set(jobs) == {"figures_eat", "report", "track", "all"}
 
 
 def test_a_claims_margin_judges_again_and_draws_nothing(project):
     project.edit("config/studies/eat.yaml", "0.35", "0.36")
-    assert set(project.planned()) <= {"claims", "report", "all"}
+    assert set(project.planned()) <= {"claims", "report", "track", "all"}
 
 
 def test_a_training_setting_retrains_everything(project):

@@ -24,6 +24,9 @@ rule claims:
 rule track:
     input:
         [f"{plan.results}/manifest.json" for plan in PLAN.studies.values()],
+        rules.claims.output,
+        FIGURES,
+        TABLES,
     output:
         f"results/tracking/{PLAN.scale.scale}.json",
     log:

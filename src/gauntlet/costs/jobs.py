@@ -51,7 +51,7 @@ def of_cells(cells: Iterable[Cell]) -> dict[str, Job]:
     """Name -> every job of these cells, and the trainings that they need, each once."""
     known: dict[tuple, float | None] = {}
     found: dict[str, Job] = {}
-    for cell, step in _steps(cells):
+    for cell, step in steps(cells):
         evaluate = cell.attack if step == "attack" else ""
         key = (cell.family, cell.dataset, cell.architecture, cell.model, evaluate)
         if key not in known:
@@ -64,7 +64,7 @@ def of_cells(cells: Iterable[Cell]) -> dict[str, Job]:
 def weight_bytes(cells: Iterable[Cell]) -> int:
     """Bytes of the weights, as floats, that these cells and those that they need keep; those of families that
     do not say are left out."""
-    trained = {cell.name: cell for cell, step in _steps(cells) if step == "train"}
+    trained = {cell.name: cell for cell, step in steps(cells) if step == "train"}
     return sum(_weights(cell) for cell in trained.values())
 
 
@@ -76,7 +76,7 @@ def work_of(family: str) -> Any | None:
     return importlib.import_module(f"gauntlet.families.{family}.work")
 
 
-def _steps(cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
+def steps(cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
     """Every step of these cells, and the trainings that they need."""
     waiting = [(cell, step) for cell in cells for step in cell.steps]
     for cell, step in waiting:  # grows while it is walked
@@ -84,11 +84,16 @@ def _steps(cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
         waiting += [(other, "train") for other in cell.needs(step).values()]
 
 
+def waits(cell: Cell, step: str) -> tuple[str, ...]:
+    """Names of the trainings and attacks that come before a step of a cell."""
+    names = [other.train_folder.as_posix() for other in cell.needs(step).values()]
+    if step == "attack" and "train" in cell.steps:
+        names.append(cell.train_folder.as_posix())
+    return tuple(names)
+
+
 def _job(cell: Cell, step: str, work: float | None) -> Job:
     settings, folder = family_settings(cell.family), cell.steps[step]
-    waits = [other.train_folder.as_posix() for other in cell.needs(step).values()]
-    if step == "attack" and "train" in cell.steps:
-        waits.append(cell.train_folder.as_posix())
     return Job(
         name=folder.as_posix(),
         family=cell.family,
@@ -97,7 +102,7 @@ def _job(cell: Cell, step: str, work: float | None) -> Job:
         architecture=cell.architecture,
         seeds=len(cell.seeds),
         operations=work,
-        waits=tuple(waits),
+        waits=waits(cell, step),
         done=all((folder / f"{name}.parquet").is_file() for name in settings.TABLES[step]),
     )
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gauntlet.core.errors import GauntletError
 
@@ -29,21 +29,43 @@ CLIENT = {
 LOCK_SECONDS = 900
 
 
-def track(study: str, scale: str, cells: list[dict], *, uri: str | None = None) -> dict[str, Any]:
+class Drawn(NamedTuple):
+    """What is drawn of a study: its title, the folder of its figures and tables, and its part of
+    ``claims.json``, key -> verdict."""
+
+    title: str
+    folder: Path
+    claims: Mapping[str, Any]
+
+
+def track(
+    study: str,
+    scale: str,
+    cells: list[dict],
+    *,
+    reused: Sequence[dict] = (),
+    drawn: Drawn | None = None,
+    uri: str | None = None,
+) -> dict[str, Any]:
     """Bring the tracker up to date with the files of ``cells``.
 
     A trial whose run is complete and has the same payload is left alone; one that is incomplete, doubled
-    or made of other bytes is deleted and logged anew; one whose jobs are not done is passed over.
+    or made of other bytes is deleted and logged anew; one whose jobs are not done is passed over. The same
+    holds for the runs of cells, and for that of the study.
 
     Args:
         study: the experiment's name.
         scale: added to the tag ``gauntlet.scale`` (a trial can belong to several scales).
         cells: see `gauntlet.report.trials.open_cell`.
+        reused: trainings whose weights other trials load (``gauntlet.registered.rows``): their models are
+            registered, and those that are no trial's become runs too.
+        drawn: the study's figures, tables and verdicts, if they are to be logged.
         uri: the store; else ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db`` in the working directory.
 
     Returns:
         ``{"study", "scale", "uri", "new", "kept", "replaced", "removed", "unfinished"}``: counts of
-        trials (``removed``: surplus runs), and the store without its password.
+        trials (``removed``: surplus runs), and the store without its password; ``models``: versions that are
+        new; ``experiment``, and ``runs``: trial -> its run, for links.
 
     Raises:
         GauntletError: the store does not answer or refuses; what was ingested so far stays.
@@ -57,11 +79,18 @@ def track(study: str, scale: str, cells: list[dict], *, uri: str | None = None) 
         from requests import RequestException
 
         from gauntlet.report.mlflow_ingest import Ingest
+        from gauntlet.report.mlflow_models import register
+        from gauntlet.report.mlflow_study import log
 
         for logger in ("mlflow", "alembic"):
             logging.getLogger(logger).setLevel(logging.WARNING)
         try:
-            counts = Ingest(study, scale, uri, _database(uri)).run(cells)
+            ingest = Ingest(study, scale, uri, _database(uri))
+            own = {cell["steps"].get("train") for cell in cells}
+            counts = ingest.run([*cells, *(row for row in reused if row["steps"]["train"] not in own)])
+            models = sum(register(ingest, row) for row in reused)
+            if drawn:
+                log(ingest, drawn)
         except (MlflowException, RequestException) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0].replace(uri, shown)
             raise GauntletError(
@@ -69,7 +98,8 @@ def track(study: str, scale: str, cells: list[dict], *, uri: str | None = None) 
                 remedy="start the server, or unset MLFLOW_TRACKING_URI to use the embedded store, then run "
                 "`track` again: it goes on where it stopped; the measurements are not affected",
             ) from error
-    return {"study": study, "scale": scale, "uri": shown, **counts}
+    found = {"models": models, "experiment": ingest.experiment, "runs": ingest.runs}
+    return {"study": study, "scale": scale, "uri": shown, **counts, **found}
 
 
 def _database(uri: str) -> Path | None:

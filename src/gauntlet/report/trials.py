@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gauntlet.core import pulse
 from gauntlet.core.files import digest_json, read_json, read_parquet, sha256_file
 from gauntlet.core.provenance import sidecar_path
 from gauntlet.report.vocabulary import BLOCK
 
 #: Raise it when what is ingested of a trial changes: every run is then made anew.
-LAYOUT = 1
+LAYOUT = 2
+
+#: Samples of a job that are ingested.
+SAMPLES = 200
 
 #: Suites that vary one quantity: its column, and how it becomes a whole number for MLflow's x axis.
 SWEEPS = {
@@ -24,6 +28,10 @@ SWEEPS = {
     "steps": lambda row: int(row.steps),
     "fraction": lambda row: round(row.fraction * 1000),
 }
+
+
+#: Metrics whose mean over seeds tells nothing, or that are many: sweeps, transfers, members.
+ELSEWHERE = (*(f"{suite} sweep/" for suite in SWEEPS), "transfer/", "train/member ")
 
 
 @dataclass(frozen=True)
@@ -63,24 +71,44 @@ def open_cell(spec: dict[str, Any]) -> Cell | None:
     return Cell(spec, files, sidecars, digest_json([LAYOUT, *hashes], length=32))
 
 
-def trial_id(study: str, spec: dict[str, Any], seed: int) -> str:
-    """The trial's unique name in the tracker; the block is not part of it, so regrouped seeds keep theirs."""
+def cell_id(study: str, spec: dict[str, Any]) -> str:
+    """The unique name of a trial and of those that differ from it by seed; the block is not part of it, so
+    regrouped seeds keep theirs."""
     parts = [study, spec["dataset"], spec["architecture"], spec["model"]]
     if attack := spec["steps"].get("attack"):
         parts.append(Path(attack).name.removeprefix("attack-"))
-    return "/".join([*parts, str(seed)])
+    return "/".join(parts)
+
+
+def trial_id(study: str, spec: dict[str, Any], seed: int) -> str:
+    """The trial's unique name in the tracker."""
+    return f"{cell_id(study, spec)}/{seed}"
+
+
+def cell_name(spec: dict[str, Any]) -> str:
+    where = "/".join(spec[key] for key in BLOCK if spec[key])
+    return f"{spec['method']} {where}"
 
 
 def run_name(spec: dict[str, Any], seed: int) -> str:
-    where = "/".join(spec[key] for key in BLOCK if spec[key])
-    return f"{spec['method']} {where} seed {seed}"
+    return f"{cell_name(spec)} seed {seed}"
 
 
-def parameters(spec: dict[str, Any], seed: int) -> dict[str, str]:
-    """Everything that determined the trial, flat: ``{"train.lr": "0.001", ...}``."""
+def parameters(spec: dict[str, Any], seed: int | None = None) -> dict[str, str]:
+    """All that determined the trial (the cell, without a seed), flat: ``{"train.lr": "0.001", ...}``."""
     flat = _flatten({**spec["identity"], "evaluate": spec.get("evaluate", {})})
-    named = {"label": spec["method"], "seed": str(seed)}
+    named = {"label": spec["method"]} | ({} if seed is None else {"seed": str(seed)})
     return named | ({"setting": spec["setting"]} if spec["setting"] else {}) | flat
+
+
+def labels(study: str, spec: dict[str, Any], seed: int | None = None) -> dict[str, str]:
+    """What runs are looked for by: short names, without what is empty."""
+    named = {key: spec[key] for key in ("dataset", "setting", "architecture", "method")}
+    return {
+        key: str(value)
+        for key, value in {"study": study, **named, "seed": seed}.items()
+        if value not in ("", None)
+    }
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
@@ -146,6 +174,49 @@ def theft(progress) -> list[tuple[str, int, float]]:
 #: Tables that are ingested, and the (metric, step, value) points that one seed's rows give. Those of the
 #: training come first.
 POINTS = {"training": curves, "rounds": accuracy, "progress": theft, "scores": results}
+
+
+def means(points: list[list[tuple[str, int, float]]]) -> list[tuple[str, int, float]]:
+    """The mean over seeds of what each ends with: of scores that are no sweep, and of curves' last values.
+
+    Args:
+        points: of every seed, as the functions of ``POINTS`` give them.
+    """
+    found: dict[str, list[float]] = {}
+    for of_seed in points:
+        last = {name: value for name, _, value in of_seed if not name.startswith(ELSEWHERE)}
+        for name, value in last.items():
+            found.setdefault(name, []).append(value)
+    return [(f"mean/{name}", 0, sum(values) / len(values)) for name, values in found.items()]
+
+
+def seconds(cell: Cell) -> list[tuple[str, int, float]]:
+    """What each of the cell's jobs took, all seeds of its block together."""
+    found = {sidecar["step"].split()[-1]: sidecar["seconds"] for sidecar in cell.sidecars.values()}
+    return [(f"seconds/{step}", 0, value) for step, value in found.items()]
+
+
+#: A job's sample (``core.pulse``) -> MLflow's name for it, where it has one.
+SYSTEM = {
+    "machine_cpu": "system/cpu_utilization_percentage",
+    "machine_memory": "system/system_memory_usage_megabytes",
+    "gpu_memory": "system/gpu_0_memory_usage_megabytes",
+    "cpu": "system/process_cpu_percentage",
+    "memory": "system/process_memory_megabytes",
+}
+
+
+def system(cell: Cell) -> list[tuple[str, int, float, int]]:
+    """(metric, sample, value, milliseconds since 1970) of the cell's jobs, one after the other; at most
+    ``SAMPLES`` of each job, and none where it has kept none."""
+    points, number = [], 0
+    for folder in cell.spec["steps"].values():
+        begun, *samples = pulse.read(Path(folder, "system.jsonl")) or [{}]
+        for sample in samples[:: 1 + len(samples) // SAMPLES]:
+            when = round(1000 * (begun["started"] + sample["seconds"]))
+            points += [(SYSTEM[key], number, sample[key], when) for key in SYSTEM if key in sample]
+            number += 1
+    return points
 
 
 def metric_name(*parts: str) -> str:
