@@ -118,6 +118,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """A client that has had enough is no error."""
+
+
 Fault = Callable[[Handler, bytes], None]
 
 
@@ -126,7 +131,7 @@ def running() -> Iterator[Loopback]:
     """A server in a thread of its own, with a thread per request."""
     loopback = Loopback()
     handler = type("Bound", (Handler,), {"loopback": loopback})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+    with Server(("127.0.0.1", 0), handler) as httpd:
         threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True).start()
         loopback.base = f"http://127.0.0.1:{httpd.server_port}"
         try:

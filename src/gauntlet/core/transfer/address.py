@@ -137,25 +137,21 @@ class Address:
             given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
             if not given or int(given[1]) != start:
                 raise Fault("sends another part of the file than was asked for", again=True, drop=True)
-            self._check_length(response, given[2])
+            self._check_length(given[2])
             if not partial.goes_on(self.url, _validator(response)):
                 raise Fault(CHANGED, again=True, drop=True)
-        elif status == 200:
-            self._check_length(response, response.headers.get("Content-Length", ""))
         elif status == 416:  # it has fewer bytes than are here already
-            self._check_length(response, response.headers.get("Content-Range", "").removeprefix("bytes */"))
+            self._check_length(response.headers.get("Content-Range", "").removeprefix("bytes */"))
             raise Fault(CHANGED, again=True, drop=True)
-        else:
+        elif status != 200:  # of that the first bytes tell more, see _begin
             asked = _asked_to_wait(response)
             raise Fault(f"{status} {response.reason or ''}".strip(), again=status in PASSING, wait=asked)
 
-    def _check_length(self, response: requests.Response, stated: str) -> None:
+    def _check_length(self, stated: str) -> None:
         """Compare the whole file's length as the server states it, if it does, with what is expected."""
         wanted = self.partial.wanted
         if not stated.isdecimal() or int(stated) == wanted.size:
             return
-        if _is_html(response):
-            raise _page(response)
         if wanted.size is not None:
             what = "truncated" if int(stated) < wanted.size else "another file"
             raise Fault(f"{what}: it has {stated} bytes there, not {wanted.size}")
@@ -170,11 +166,8 @@ class Address:
             file.seek(start)
             pace = _Pace(self.policy)
             while chunk := self._read(response):
-                if at == 0:
-                    if self._is_page(response, chunk):
-                        raise _page(response)
-                    if response.status_code == 200:  # all of it comes, whatever is here
-                        self.partial.begin(self.url, _validator(response))
+                if at == 0 and response.status_code == 200:
+                    self._begin(response, chunk)
                 if at + len(chunk) > (stop or self.partial.wanted.limit):
                     raise Fault(f"longer than {stop or self.partial.wanted.limit} bytes", drop=True)
                 self.partial.write(file, at, chunk)
@@ -189,11 +182,16 @@ class Address:
         if stop is not None and at < stop:
             raise Fault(f"truncated: it ended after {at} of {stop} bytes", again=True)
 
-    def _is_page(self, response: requests.Response, chunk: bytes) -> bool:
-        """Whether a web page comes in place of the file. Where the length is right, the hash decides."""
-        if response.headers.get("Content-Length") == str(self.partial.wanted.size):
-            return False
-        return bool(PAGE.match(chunk)) or (_is_html(response) and chunk.lstrip().startswith(b"<"))
+    def _begin(self, response: requests.Response, chunk: bytes) -> None:
+        """Look at the first bytes of a whole file before what is here is given up for it. Raises Fault."""
+        length = response.headers.get("Content-Length", "")
+        html = response.headers.get("Content-Type", "").startswith("text/html")
+        page = PAGE.match(chunk) or (html and chunk.lstrip().startswith(b"<"))
+        if page and length != str(self.partial.wanted.size):  # else the hash decides
+            moved = f" (redirected to {response.url})" if response.history else ""
+            raise Fault(f"answers with a web page instead of the file{moved}")
+        self._check_length(length)
+        self.partial.begin(self.url, _validator(response))
 
     def _read(self, response: requests.Response) -> bytes:
         try:
@@ -217,15 +215,6 @@ class _Pace:
             if self.bytes < self.policy.rate * spent:
                 raise Fault(f"too slow: {self.bytes / spent:.0f} bytes per second")
             self.bytes, self.since = 0, time.monotonic()
-
-
-def _is_html(response: requests.Response) -> bool:
-    return response.headers.get("Content-Type", "").startswith("text/html")
-
-
-def _page(response: requests.Response) -> Fault:
-    moved = f" (redirected to {response.url})" if response.history else ""
-    return Fault(f"answers with a web page instead of the file{moved}")
 
 
 def _validator(response: requests.Response) -> str:

@@ -59,6 +59,8 @@ def download(addresses: Iterable[str], wanted: Wanted, folder: Path, *, later: i
             progress.note(f"not from here: {fault}")
         finally:
             progress.close()
+    if not partial.count:
+        partial.reset()  # nor an empty file
     raise Failed("; ".join(answers))
 
 
