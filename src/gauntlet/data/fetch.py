@@ -106,7 +106,7 @@ def _obtain(entry: Common, folder: Path, kept: Path) -> None:
     answers = []
     with atomic(folder) as temporary:
         scratch = temporary.parent / "source"
-        for label, attempt in _attempts(entry, kept):
+        for label, attempt in attempts(entry, kept):
             say(f"{entry.name}: trying {label}")
             scratch.mkdir()
             try:
@@ -180,8 +180,8 @@ def _build(entry: Common, found: Found, folder: Path) -> None:
         raise Unavailable(f"{fault[0]}: its SHA-256 after preparation is not the registry's")
 
 
-def _attempts(entry: Common, kept: Path) -> Iterator[tuple[str, Callable[[Path], Found]]]:
-    """What to try, in order: a label, and a function of an empty scratch folder."""
+def attempts(entry: Common, kept: Path) -> Iterator[tuple[str, Callable[[Path], Found]]]:
+    """What to try for a set, in order: a label, and a function of an empty scratch folder."""
     if given := os.environ.get("GAUNTLET_DATA"):
         yield f"GAUNTLET_DATA ({given})", lambda scratch: store.obtain(Path(given), entry, scratch)
     for source in entry.sources:
