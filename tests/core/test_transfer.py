@@ -449,6 +449,27 @@ def test_a_full_disk_in_the_middle_keeps_what_there_is(server, tmp_path):
     assert get(server, tmp_path).path.read_bytes() == BODY
 
 
+def test_a_disk_too_full_for_the_ledger_gives_it_the_files_last_bytes(server, tmp_path, monkeypatch):
+    """The ledger finds room only where the file has been shortened."""
+    write = partial.Path.write_text
+
+    def full(path, text, **options):
+        if (tmp_path / f"{SHA}.part").stat().st_size > HALF - 1000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, text, **options)
+
+    monkeypatch.setattr(partial.Path, "write_text", full)
+    monkeypatch.setattr(transfer, "POLICY", dataclasses.replace(QUICK, tries=1))
+    server.faults["/a"] = [loopback.closes(HALF)]
+    with pytest.raises(Failed):
+        get(server, tmp_path)
+    assert kept(tmp_path) == HALF - partial.ROOM
+    assert {path.suffix for path in tmp_path.iterdir()} == {".part", ".json"}
+    monkeypatch.setattr(partial.Path, "write_text", write)
+    assert get(server, tmp_path).path.read_bytes() == BODY
+    assert server.ranges[-1] == f"bytes={HALF - partial.ROOM}-299999"
+
+
 @pytest.mark.needs("/dev/full")
 def test_a_full_device_is_one_clear_error(server, tmp_path):
     """ENOSPC from the system itself."""

@@ -43,8 +43,9 @@ def download(addresses: Iterable[str], wanted: Wanted, folder: Path, *, later: i
         partial.reset()
     if transfer.offline():
         raise Failed("left out, because GAUNTLET_OFFLINE=1")
-    left = (wanted.size or 0) - partial.count
-    disk.require(folder.parent, left + later, f"downloading {wanted.name}" + " and preparing" * bool(later))
+    left = max((wanted.size or 0) - partial.occupied, 0)
+    purpose = f"downloading {wanted.name}" + (" and preparing the set" if later else "")
+    disk.require(folder.parent, left + later, purpose)
     answers = []
     for url in addresses:
         size = disk.size(wanted.size) if wanted.size else "size unknown"

@@ -17,6 +17,7 @@ from gauntlet.core.transfer import Wanted
 
 #: The ledger is written after so many seconds or bytes: what a killed process loses at most.
 SECONDS, BYTES = 1.0, 1 << 22
+ROOM = 1 << 16  # bytes, more than enough for a ledger
 
 
 class Partial:
@@ -61,6 +62,11 @@ class Partial:
     def count(self) -> int:
         """Bytes that are there."""
         return sum(stop - start for start, stop in self._spans)
+
+    @property
+    def occupied(self) -> int:
+        """Bytes of the disk that it has already."""
+        return self.path.stat().st_blocks * 512 if self.path.exists() else 0
 
     @property
     def complete(self) -> bool:
@@ -119,16 +125,28 @@ class Partial:
             return not validator or self.validators.setdefault(url, validator) == validator
 
     def save(self) -> None:
-        """Write the ledger, if there is anything to tell and room to tell it."""
-        with self._lock, suppress(OSError):  # the last one is still true
-            if self._spans:
+        """Write the ledger. On a full disk that takes the file's last bytes. No thread may be writing."""
+        if not self._spans:
+            return
+        try:
+            self._save()
+        except OSError:
+            start, stop = self._spans.pop()
+            if stop - ROOM > start:
+                self._spans.append((start, stop - ROOM))
+            os.truncate(self.path, self._spans[-1][1] if self._spans else 0)
+            with suppress(OSError):
                 self._save()
 
     def _save(self) -> None:
         kept = {"total": self.total, "spans": self._spans, "validators": self.validators}
         beside = self.ledger.with_suffix(".new")
-        beside.write_text(json.dumps(kept), encoding="utf-8")  # not flushed to the disk: see the class
-        os.replace(beside, self.ledger)
+        try:
+            beside.write_text(json.dumps(kept), encoding="utf-8")  # not flushed to the disk: see the class
+            os.replace(beside, self.ledger)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
         self._saved, self._unsaved = time.monotonic(), 0
 
     def intact(self) -> bool:
