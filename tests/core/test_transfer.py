@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import loopback
 from gauntlet.core import transfer
 from gauntlet.core.disk import NoRoom, require
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.registry import PACKAGE
 from gauntlet.core.transfer import Failed, Wanted, partial, progress
 from gauntlet.core.transfer.download import download
 from loopback import QUICK
@@ -323,13 +325,15 @@ LEDGERS = {
     "no JSON": "half",
     "another form": "[]",
     "no spans": '{"total": 300000, "spans": [], "validators": {}}',
+    "more than it can have": '{"total": 300000, "spans": [[0, 300001]], "validators": {}}',
     "more than the file has": '{"total": 300000, "spans": [[0, 250000]], "validators": {}}',
 }
 
 
 @pytest.mark.parametrize("ledger", LEDGERS)
 def test_a_ledger_that_cannot_be_believed_is_not(server, tmp_path, ledger):
-    (tmp_path / f"{SHA}.part").write_bytes(OTHER[:HALF])
+    size = 300_001 if ledger == "more than it can have" else HALF
+    (tmp_path / f"{SHA}.part").write_bytes(bytes(size))
     (tmp_path / f"{SHA}.json").write_text(LEDGERS[ledger])
     assert get(server, tmp_path).path.read_bytes() == BODY
     assert server.ranges == [None]
@@ -513,6 +517,21 @@ def test_the_ledger_is_written_now_and_then(server, tmp_path, monkeypatch):
     get(server, tmp_path)
     assert 2 <= len(saved) <= 4
     assert saved[-1] == len(BODY)
+
+
+#: What speaks to the network, and the modules that may import it; the second is told an address by the user.
+TALK = re.compile(
+    r"^\s*(?:import|from) (?:requests|urllib|urllib3|http|socket|httpx|aiohttp|ftplib)\b"
+    r"|torch\.hub\.(?:load|download)|load_state_dict_from_url",
+    re.MULTILINE,
+)
+TALKERS = {"core/transfer/address.py", "report/tracking.py"}
+
+
+def test_nothing_else_speaks_to_the_network():
+    """So GAUNTLET_OFFLINE=1 holds for every command. (apt-get, pip and dvc are processes of data/sources.)"""
+    found = {path for path in PACKAGE.rglob("*.py") if TALK.search(path.read_text())}
+    assert {str(path.relative_to(PACKAGE)) for path in found} == TALKERS
 
 
 def test_offline_nothing_is_asked_for(server, tmp_path, monkeypatch):

@@ -3,7 +3,6 @@
 import errno
 import gzip
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -341,34 +340,6 @@ def test_two_processes_at_once(tmp_path):
     assert [run.returncode for run in runs] == [0, 0], logs
     assert "".join(logs).count("prepared and verified in") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"digits", ".digits.lock"}
-
-
-def test_a_process_killed_in_a_download_leaves_nothing_that_is_used(toy, server, target, tmp_path):
-    """SIGKILL while a server stalls; the next fetch goes through."""
-    serve(toy, server, "a")
-    with socket.create_server(("127.0.0.1", 0)) as stalled:
-        source = published(toy, server, "a")
-        slow = {**source, "bases": [f"http://127.0.0.1:{stalled.getsockname()[1]}/"]}
-        code = f"""
-from pathlib import Path
-from gauntlet.core.config import parse
-from gauntlet.data import fetch
-from gauntlet.data.registry import Entry
-fetch.obtain(parse(Entry, {dict(toy.fields, sources=[slow])!r}, file="toy.yaml"), Path({str(target)!r}))
-"""
-        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-        stalled.settimeout(60)
-        connection, _ = stalled.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + b"partial")
-            process.kill()
-            process.wait(60)
-    assert not target.exists()
-    assert list(target.parent.iterdir())  # it was at work
-    fetch.obtain(toy.entry(source), target)
-    assert_prepared(target, toy)
-    assert {path.name for path in target.parent.iterdir()} == {"toy", ".toy.lock"}
 
 
 def test_an_empty_folder_made_by_the_workflow_is_filled(toy, server, target):

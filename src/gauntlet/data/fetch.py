@@ -33,7 +33,7 @@ WRITE = {
     "photos": packed.write,
     "table": prepared_table.write,
 }
-NETWORK = ("apt", "index", "url")  # what GAUNTLET_OFFLINE=1 leaves out; dvc decides by its remote
+NETWORK = ("apt", "index")  # what GAUNTLET_OFFLINE=1 leaves out; dvc and url see for themselves
 SUPPLIED = ("dvc", "folder")  # with nothing else, somebody must have got the files
 
 

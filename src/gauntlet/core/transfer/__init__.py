@@ -47,7 +47,7 @@ class Policy:
         tries: failures in a row, without ``gain`` bytes in between, after which an address is given up.
         pause: seconds before the second try; doubled for every further one.
         longest: seconds; a server that asks for a longer wait is given up.
-        timeout: seconds without a connection, or without a byte.
+        connect, timeout: seconds without a connection, and without a byte.
         window, rate: seconds; a connection that had fewer bytes per second for so long is given up.
         large: bytes from which a file is taken over several connections, in pieces of ``piece`` bytes.
         sleep: what waits.
@@ -56,6 +56,7 @@ class Policy:
     tries: int = 4
     pause: float = 1.0
     longest: float = 120.0
+    connect: float = 10.0
     timeout: float = 30.0
     window: float = 30.0
     rate: float = 1000.0

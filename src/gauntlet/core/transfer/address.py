@@ -115,8 +115,9 @@ class Address:
             headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
             if known := partial.validators.get(self.url):
                 headers["If-Range"] = known
+        timeout = self.policy.connect, self.policy.timeout
         try:
-            response = requests.get(self.url, headers=headers, stream=True, timeout=self.policy.timeout)
+            response = requests.get(self.url, headers=headers, stream=True, timeout=timeout)
         except (requests.exceptions.SSLError, requests.exceptions.ProxyError) as error:
             raise Fault(_reason(error)) from error
         except (requests.ConnectionError, requests.Timeout) as error:
@@ -176,10 +177,9 @@ class Address:
                 pace.count(len(chunk))
                 if self._stopped.is_set():
                     return
-            if stop is None:
-                file.truncate(at)
-                self.partial.total = at
-        if stop is not None and at < stop:
+        if stop is None:
+            self.partial.total = at
+        elif at < stop:
             raise Fault(f"truncated: it ended after {at} of {stop} bytes", again=True)
 
     def _begin(self, response: requests.Response, chunk: bytes) -> None:

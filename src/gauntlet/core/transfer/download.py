@@ -44,7 +44,7 @@ def download(addresses: Iterable[str], wanted: Wanted, folder: Path, *, later: i
     if transfer.offline():
         raise Failed("left out, because GAUNTLET_OFFLINE=1")
     left = max((wanted.size or 0) - partial.occupied, 0)
-    purpose = f"downloading {wanted.name}" + (" and preparing the set" if later else "")
+    purpose = f"downloading {wanted.name}" + " and what follows" * bool(later)
     disk.require(folder.parent, left + later, purpose)
     answers = []
     for url in addresses:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from gauntlet.core.disk import FULL
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json
 from gauntlet.core.transfer import Wanted
@@ -44,8 +45,9 @@ class Partial:
         self._empty()
         try:
             kept = read_json(self.ledger)
-            total, spans = kept["total"], [(int(a), int(b)) for a, b in kept["spans"]]
-            if self.path.stat().st_size >= max(b for _, b in spans):
+            total, spans = self.total or kept["total"], [(int(a), int(b)) for a, b in kept["spans"]]
+            last = max(b for _, b in spans)
+            if last <= self.path.stat().st_size and last <= (total or last):
                 self.total, self._spans, self.validators = total, spans, dict(kept["validators"])
                 self.responses = 1
         except (GauntletError, KeyError, TypeError, ValueError, OSError):
@@ -130,7 +132,9 @@ class Partial:
             return
         try:
             self._save()
-        except OSError:
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
             start, stop = self._spans.pop()
             if stop - ROOM > start:
                 self._spans.append((start, stop - ROOM))
@@ -150,7 +154,9 @@ class Partial:
         self._saved, self._unsaved = time.monotonic(), 0
 
     def intact(self) -> bool:
-        """Whether the whole file's hash is the expected one."""
+        """Whether the complete file's hash is the expected one."""
+        if self.path.stat().st_size > self.total:  # of an earlier version
+            os.truncate(self.path, self.total)
         with open(self.path, "rb") as file:
             return hashlib.file_digest(file, self.wanted.algorithm).hexdigest().startswith(self.wanted.digest)
 
