@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from gauntlet.core.transfer import Policy
 
-#: For a client that is to give up soon, and to wait for nothing.
-QUICK = Policy(pause=0.0, timeout=5.0)
+#: A policy of tests: between two tries nothing is waited for.
+QUICK = Policy(pause=0.0, timeout=20.0)
 
 
 @dataclass
