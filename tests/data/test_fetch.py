@@ -262,8 +262,10 @@ def pinned(toy, server, target):
 
 def test_a_prepared_set_is_left_alone(toy, server, target):
     entry = pinned(toy, server, target)
+    target.with_name(".toy.partial").mkdir()  # of a run that was killed at its end
     fetch.obtain(entry, target)
     assert server.requests == []
+    assert not target.with_name(".toy.partial").exists()
 
 
 def test_a_damaged_prepared_set_is_replaced(toy, server, target):

@@ -62,7 +62,9 @@ def prepare(name: str, folder: Path | None = None) -> Path:
 
 def obtain(entry: Common, folder: Path) -> Path:
     """``prepare`` for an entry that need not be in the registry's file."""
+    kept = folder.with_name(f".{folder.name}.partial")
     if _intact(entry, folder):
+        shutil.rmtree(kept, ignore_errors=True)  # whoever made the set, nobody needs this any more
         say(f"{entry.name}: already prepared, verified")
         return folder
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
@@ -75,7 +77,6 @@ def obtain(entry: Common, folder: Path) -> Path:
         ) from error
     try:
         if not _intact(entry, folder):
-            kept = folder.with_name(f".{folder.name}.partial")
             _sweep(folder, kept)
             try:
                 _obtain(entry, folder, kept)
