@@ -559,6 +559,10 @@ def test_a_log_gets_a_line_now_and_then(server, tmp_path, monkeypatch, capsys):
 
 
 def test_a_terminal_gets_a_bar(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    server.faults["/a"] = [loopback.status(500)]
     get(server, tmp_path)
-    assert "\r" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "300.0/300.0 kB" in said
+    assert "    500 Internal Server Error; trying again in 0.0 s" in said

@@ -6,7 +6,9 @@ import sys
 import threading
 import time
 
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as Bar
 
 from gauntlet.core.disk import size
 
@@ -27,13 +29,16 @@ class Progress:
         self._said = self._began
         self._bar = None
         if sys.stderr.isatty():
-            self._bar = tqdm(total=total, initial=count, unit="B", unit_scale=True, leave=False)
+            columns = BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("", total=total, completed=count)
+            self._bar.start()
 
     def at(self, count: int) -> None:
         """So many bytes are there."""
         with self._lock:
             if self._bar is not None:
-                self._bar.update(count - self._bar.n)
+                self._bar.update(self._task, completed=count)
                 return
             now = time.monotonic()
             if now - self._said >= EVERY:
@@ -45,9 +50,10 @@ class Progress:
     def note(self, text: str) -> None:
         """A line of its own."""
         if self._bar is not None:
-            self._bar.clear()
-        print(f"    {text}", file=sys.stderr, flush=True)
+            self._bar.console.print(f"    {text}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(f"    {text}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            self._bar.stop()
