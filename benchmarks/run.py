@@ -38,6 +38,9 @@ BENCHMARKS = {
     "zeroth_order": ("device",),
     "distillation": ("device",),
     "inversion": ("device",),
+    "data_prepare": ("small",),
+    "data_batches": ("small",),
+    "data_verify": ("small",),
 }
 
 

@@ -26,6 +26,7 @@ NEEDS = {
         lambda: all(map(shutil.which, ("munged", "slurmctld", "slurmd", "srun"))),
         "install munge, slurmctld, slurmd and slurm-client",
     ),
+    "/dev/full": (lambda: os.path.exists("/dev/full"), "run on Linux"),
     "apt": (lambda: shutil.which("apt-get") is not None, "run on Debian, or install apt"),
 }
 

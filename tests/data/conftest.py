@@ -1,22 +1,25 @@
 """A toy dataset whose every byte the tests know, and a loopback web server."""
 
-import http.server
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import loopback
+
 sys.path.insert(0, str(Path(__file__).parent))  # for handmade.py
 
-from handmade import Server, Toy, facts, idx
+from handmade import Toy, facts, idx
+
+from gauntlet.core import transfer
 
 
 @pytest.fixture(autouse=True)
 def _no_user_settings(monkeypatch):
-    for name in ("GAUNTLET_DATA", "GAUNTLET_OFFLINE"):
+    for name in ("GAUNTLET_DATA", "GAUNTLET_OFFLINE", "GAUNTLET_CONNECTIONS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(transfer, "POLICY", loopback.QUICK)
 
 
 @pytest.fixture
@@ -48,25 +51,5 @@ def toy(tmp_path) -> Toy:
 
 @pytest.fixture
 def server():
-    content, requests = {}, []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            requests.append(self.path)
-            body = content.get(self.path)
-            if body is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            if self.path.endswith("/"):  # pip reads an index page only when it is declared as HTML
-                self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True).start()
-        yield Server(f"http://127.0.0.1:{httpd.server_port}", content, requests)
-        httpd.shutdown()
+    with loopback.running() as server:
+        yield server

@@ -168,22 +168,6 @@ class Toy:
         return {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in self.files.items()}
 
 
-@dataclass
-class Server:
-    """Serves ``content`` by path; ``requests`` lists what was asked for."""
-
-    base: str
-    content: dict[str, bytes]
-    requests: list[str]
-
-    def source(self, **files: bytes) -> dict:
-        """Serve files by name, and the url source that names them."""
-        for name, content in files.items():
-            self.content[f"/files/{name}"] = content
-        listed = {name: facts(content) for name, content in files.items()}
-        return {"kind": "url", "bases": [f"{self.base}/files/"], "files": listed}
-
-
 def toy_entry(form: str, *sources: dict, **given) -> Common:
     """A registry entry of a toy set of any form.
 

@@ -148,9 +148,7 @@ def test_without_the_files_it_says_what_to_put_where(files, tmp_path):
     with pytest.raises(GauntletError) as caught:
         fetch.obtain(entry(files), tmp_path / "toy")
     said = caught.value.remedy
-    assert said.startswith(
-        "get the files from the publisher (handmade), and set GAUNTLET_DATA to a folder that"
-    )
+    assert said.startswith("get these files from the publisher (handmade), put them into FOLDER/toy/")
     for name, content in files.items():
         known = facts(content)
         assert f"{name} ({known['size']} bytes, sha256 {known['sha256']})" in said

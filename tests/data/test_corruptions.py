@@ -172,6 +172,6 @@ def test_the_entries_of_the_registry():
     assert cifar.conditions[5:7] == ["shot_noise/1", "shot_noise/2"]
     assert (len(set(mnist.conditions)), mnist.examples("test")) == (16, 160_000)
     assert sizes.taken("cifar10-c", "train", 5, classes=2) == sizes.taken("live", "test", classes=2) == 0
-    assert sizes.prepared_bytes("cifar10-c") == 950_000 * 3 * 32 * 32
+    assert sizes.prepared_bytes(registry.entry("cifar10-c")) == 950_000 * 3 * 32 * 32
     assert cifar.classes == registry.entry("cifar10").classes
     assert mnist.counts.test == registry.entry("mnist").counts.test

@@ -2,9 +2,7 @@
 
 import errno
 import gzip
-import io
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -32,9 +30,10 @@ def assert_prepared(folder, toy):
     assert {path.name for path in folder.iterdir()} == set(prepared.PREPARED)
 
 
-def assert_nothing(folder):
-    left = [path for path in folder.parent.iterdir() if not path.name.endswith(".lock")]
-    assert left == []
+def assert_nothing(folder, downloads=False):
+    """Nothing is left but, where a retry goes on from there, what was downloaded."""
+    left = [path.name for path in folder.parent.iterdir() if not path.name.endswith(".lock")]
+    assert left == [f".{folder.name}.partial"] * downloads
 
 
 def published(toy, server, *roots):
@@ -57,9 +56,9 @@ def test_published_files(toy, server, target):
 DAMAGE = {
     "absent": (None, "404"),
     "truncated": (lambda name, content: content[:-5], "truncated"),
-    "longer": (lambda name, content: content + b"x", "longer than"),
+    "longer": (lambda name, content: content + b"x", "another file"),
     "altered": (lambda name, content: content[:-1] + bytes([content[-1] ^ 1]), "altered"),
-    "another page": (lambda name, content: b"<html>Sorry</html>", "truncated"),
+    "another page": (lambda name, content: b"<html>Sorry</html>", "truncated|web page"),
 }
 
 
@@ -263,8 +262,10 @@ def pinned(toy, server, target):
 
 def test_a_prepared_set_is_left_alone(toy, server, target):
     entry = pinned(toy, server, target)
+    target.with_name(".toy.partial").mkdir()  # of a run that was killed at its end
     fetch.obtain(entry, target)
     assert server.requests == []
+    assert not target.with_name(".toy.partial").exists()
 
 
 def test_a_damaged_prepared_set_is_replaced(toy, server, target):
@@ -310,21 +311,7 @@ def test_a_full_disk_is_one_clear_error(toy, server, target, monkeypatch):
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(GauntletError, match="the disk is full"):
         fetch.obtain(toy.entry(published(toy, server, "a")), target)
-    assert_nothing(target)
-
-
-def test_a_full_disk_in_a_download_does_not_try_the_next_mirror(toy, server, target, monkeypatch):
-    serve(toy, server, "a")
-    serve(toy, server, "b")
-    if not os.path.exists("/dev/full"):
-        pytest.skip("needs /dev/full")
-    from gauntlet.data.sources import url
-
-    monkeypatch.setattr(url, "open", lambda path, mode: io.FileIO("/dev/full", mode), raising=False)
-    with pytest.raises(GauntletError, match="the disk is full"):
-        fetch.obtain(toy.entry(published(toy, server, "a", "b")), target)
-    assert not [path for path in server.requests if path.startswith("/b/")]
-    assert_nothing(target)
+    assert_nothing(target, downloads=True)
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(toy, server, tmp_path):
@@ -355,34 +342,6 @@ def test_two_processes_at_once(tmp_path):
     assert [run.returncode for run in runs] == [0, 0], logs
     assert "".join(logs).count("prepared and verified in") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"digits", ".digits.lock"}
-
-
-def test_a_process_killed_in_a_download_leaves_nothing_that_is_used(toy, server, target, tmp_path):
-    """SIGKILL while a server stalls; the next fetch goes through."""
-    serve(toy, server, "a")
-    with socket.create_server(("127.0.0.1", 0)) as stalled:
-        source = published(toy, server, "a")
-        slow = {**source, "bases": [f"http://127.0.0.1:{stalled.getsockname()[1]}/"]}
-        code = f"""
-from pathlib import Path
-from gauntlet.core.config import parse
-from gauntlet.data import fetch
-from gauntlet.data.registry import Entry
-fetch.obtain(parse(Entry, {dict(toy.fields, sources=[slow])!r}, file="toy.yaml"), Path({str(target)!r}))
-"""
-        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-        stalled.settimeout(60)
-        connection, _ = stalled.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + b"partial")
-            process.kill()
-            process.wait(60)
-    assert not target.exists()
-    assert list(target.parent.iterdir())  # it was at work
-    fetch.obtain(toy.entry(source), target)
-    assert_prepared(target, toy)
-    assert {path.name for path in target.parent.iterdir()} == {"toy", ".toy.lock"}
 
 
 def test_an_empty_folder_made_by_the_workflow_is_filled(toy, server, target):

@@ -149,9 +149,7 @@ def test_without_the_files_it_says_where_to_register(photos, listing, tmp_path):
     with pytest.raises(GauntletError) as caught:
         fetch.obtain(entry(files), tmp_path / "toy")
     said = caught.value.remedy
-    assert said.startswith(
-        "register with the publisher (handmade), and set GAUNTLET_DATA to a folder that has"
-    )
+    assert said.startswith("register with the publisher (handmade), download these files, put them into")
     assert f"{IMAGES} (1 bytes, sha256 {facts(b'x')['sha256']})" in said
     assert f"{KIT} (1 bytes, md5 4" in said
 

@@ -142,7 +142,7 @@ def test_a_base_that_numbers_its_files(files, server, tmp_path):
 def test_a_file_of_unknown_size_has_a_limit(files, server, tmp_path):
     source = server.source(**files)
     source["files"][LIST]["most"] = source["files"][LIST].pop("size") - 1
-    with pytest.raises(GauntletError, match=rf"{LIST}: longer than the \d+ bytes"):
+    with pytest.raises(GauntletError, match=rf"{LIST}: longer than \d+ bytes"):
         fetch.obtain(entry(files, source), tmp_path / "toy")
 
 

@@ -41,7 +41,8 @@ def test_the_registry_knows_the_size_of_a_table_but_no_images():
         sizes.form("iris")
     assert sizes.taken("wine", "train", per_class=40, held_out=2) == 40 + 40 + 36
     spec = importlib.util.find_spec("sklearn.datasets.data")
-    assert sizes.prepared_bytes("iris") == (Path(spec.origin).parent / "iris.csv").stat().st_size
+    published = Path(spec.origin).parent / "iris.csv"
+    assert sizes.prepared_bytes(registry.entry("iris")) == published.stat().st_size
 
 
 ROWS = ["T,2,8,3", "I,5,12,15", "T,4,11,0", "I,1,1,1", "I,0,0,0", "T,9,9,9"]

@@ -1,11 +1,12 @@
 """An empty place to work in, and a loopback web server."""
 
-import http.server
 import sys
-import threading
 from pathlib import Path
 
 import pytest
+
+import loopback
+from gauntlet.core import transfer
 
 sys.path.insert(0, str(Path(__file__).parent))  # for published_states.py
 
@@ -18,6 +19,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(work)
     for name in ("GAUNTLET_DATA", "GAUNTLET_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(transfer, "POLICY", loopback.QUICK)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return work
 
@@ -25,22 +27,5 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def web():
     """(base address, path -> body, list of requested paths)."""
-    content, requests = {}, []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            requests.append(self.path)
-            if self.path not in content:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(content[self.path])
-
-        def log_message(self, *arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}", content, requests
-        httpd.shutdown()
+    with loopback.running() as server:
+        yield server.base, server.content, server.requests

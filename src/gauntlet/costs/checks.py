@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from gauntlet.cell import Cell
 from gauntlet.cluster import slurm as cluster
+from gauntlet.core.disk import size
 from gauntlet.core.errors import GauntletError
 from gauntlet.costs.place import Place
 from gauntlet.data import registry, sizes
@@ -55,7 +56,7 @@ def data_bytes(cells: Iterable[Cell]) -> tuple[int, list[str]]:
         if is_prepared(name):
             continue
         files = [file.size for file in registry.entry(name).files.values()]
-        total += sum(size for size in files if size) + (sizes.prepared_bytes(name) or 0)
+        total += sum(size for size in files if size) + (sizes.prepared_bytes(registry.entry(name)) or 0)
         if None in files:
             unknown.append(name)
     return total, unknown
@@ -142,15 +143,6 @@ def partitions() -> dict[str, float | None] | None:
         return None
     lines = [line.split("|") for line in asked.stdout.split() if "|" in line]
     return {name: cluster.minutes(limit) for name, limit in lines}
-
-
-def size(count: float) -> str:
-    """``1.2 GB``"""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 def hours(seconds: float) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from gauntlet.core.disk import size
 from gauntlet.costs.against import Comparison
-from gauntlet.costs.checks import Check, hours, size
+from gauntlet.costs.checks import Check, hours
 from gauntlet.costs.forecast import Forecast
 from gauntlet.costs.rates import Interval, Rates
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from gauntlet.core import disk
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic
 from gauntlet.core.registry import resolve
+from gauntlet.core.transfer import offline
 from gauntlet.data import packed, prepared, prepared_bundle, prepared_crowd, prepared_table, registry
 from gauntlet.data.registry import Common, RawFile
 from gauntlet.data.sources import Found, Unavailable, apt, dvc, folder, index, store, url, wheel
@@ -22,7 +24,6 @@ OBTAIN = {
     "dvc": dvc.obtain,
     "folder": folder.obtain,
     "index": index.obtain,
-    "url": url.obtain,
     "wheel": wheel.obtain,
 }
 WRITE = {
@@ -32,7 +33,7 @@ WRITE = {
     "photos": packed.write,
     "table": prepared_table.write,
 }
-NETWORK = ("apt", "index", "url")  # what GAUNTLET_OFFLINE=1 leaves out; dvc decides by its remote
+NETWORK = ("apt", "index")  # what GAUNTLET_OFFLINE=1 leaves out; dvc and url see for themselves
 SUPPLIED = ("dvc", "folder")  # with nothing else, somebody must have got the files
 
 
@@ -41,7 +42,8 @@ def prepare(name: str, folder: Path | None = None) -> Path:
 
     Tried in order: the folder itself, ``$GAUNTLET_DATA`` (a folder with prepared sets or with the
     publisher's files), then the registry's sources. ``GAUNTLET_OFFLINE=1`` leaves out the network.
-    Two processes may do this at once: one works and the other waits.
+    Two processes may do this at once: one works and the other waits. What a failed or killed run has
+    downloaded is kept beside the folder, and the next run goes on from there.
 
     Args:
         name: a dataset of the registry.
@@ -52,7 +54,7 @@ def prepare(name: str, folder: Path | None = None) -> Path:
 
     Raises:
         GauntletError: unknown name; no source could serve it (says what each one answered); the
-            disk is full or read-only. Nothing half-prepared is left.
+            disk is full, too small or read-only. Nothing half-prepared is left.
     """
     entry = registry.entry(name)
     return obtain(entry, Path(folder) if folder is not None else Path(entry.folder))
@@ -60,7 +62,9 @@ def prepare(name: str, folder: Path | None = None) -> Path:
 
 def obtain(entry: Common, folder: Path) -> Path:
     """``prepare`` for an entry that need not be in the registry's file."""
+    kept = folder.with_name(f".{folder.name}.partial")
     if _intact(entry, folder):
+        shutil.rmtree(kept, ignore_errors=True)  # whoever made the set, nobody needs this any more
         say(f"{entry.name}: already prepared, verified")
         return folder
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
@@ -73,8 +77,16 @@ def obtain(entry: Common, folder: Path) -> Path:
         ) from error
     try:
         if not _intact(entry, folder):
-            _sweep(folder)
-            _obtain(entry, folder)
+            _sweep(folder, kept)
+            try:
+                _obtain(entry, folder, kept)
+            except disk.NoRoom:
+                raise
+            except GauntletError:
+                if any(source.kind == "url" and url.whole(source, kept) for source in entry.sources):
+                    shutil.rmtree(kept)  # nothing was missing, and yet it would not do
+                raise
+            shutil.rmtree(kept, ignore_errors=True)
     finally:
         lock.release()
     return folder
@@ -84,23 +96,27 @@ def _intact(entry: Common, folder: Path) -> bool:
     return entry.prepared is not None and prepared.verify(folder, entry.prepared) is None
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left; the lock says that nobody is using it."""
+def _sweep(folder: Path, kept: Path) -> None:
+    """Remove what a killed process left, but for its downloads; the lock says that nobody is using it."""
     for left in folder.parent.glob(f".{folder.name}.*"):
-        if left.is_dir():
+        if left.is_dir() and left != kept:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _obtain(entry: Common, folder: Path) -> None:
+def _obtain(entry: Common, folder: Path, kept: Path) -> None:
     answers = []
     with atomic(folder) as temporary:
         scratch = temporary.parent / "source"
-        for label, attempt in _attempts(entry):
+        for label, attempt in attempts(entry, kept):
             say(f"{entry.name}: trying {label}")
             scratch.mkdir()
             try:
-                _build(entry, attempt(scratch), temporary)
+                with disk.explained(folder, "free some space, then run it again"):
+                    found = attempt(scratch)
+                    _build(entry, found, temporary)
                 break
+            except disk.NoRoom:
+                raise
             except (Unavailable, GauntletError) as error:
                 answers.append(f"{label}: {_why(error)}")
                 say(f"{entry.name}: not from {label}: {_why(error)}")
@@ -112,7 +128,7 @@ def _obtain(entry: Common, folder: Path) -> None:
                 f"no source could serve the dataset {entry.name!r}\n    " + "\n    ".join(answers),
                 remedy=_remedy(entry),
             )
-    say(f"{entry.name}: prepared and verified in {folder}, from {label}")
+    say(f"{entry.name}: prepared and verified in {folder}, from {found.origin or label}")
     if entry.prepared is None:
         hashes = prepared.hashes(folder, entry.prepared_files)
         pins = "\n".join(f"    {file}: {digest}" for file, digest in hashes.items())
@@ -122,14 +138,18 @@ def _obtain(entry: Common, folder: Path) -> None:
 def _remedy(entry: Common) -> str:
     """What the user should do: which files to get from where, with their checksums."""
     if entry.terms == "account":
-        first = f"register with the publisher ({entry.reference}), and"
+        first = f"register with the publisher ({entry.reference}), download these files,"
     elif all(source.kind in SUPPLIED for source in entry.sources):
-        first = f"get the files from the publisher ({entry.reference}), and"
+        first = f"get these files from the publisher ({entry.reference}),"
     else:
         names = ", ".join(file.name for file in entry.files.values())
-        return f"connect to the network, or set GAUNTLET_DATA to a folder that has {names}"
-    files = ", ".join(map(_described, entry.files.values()))
-    return f"{first} set GAUNTLET_DATA to a folder that has {files}"
+        return (
+            "run it again, here or from another network (it goes on with what was downloaded), or set"
+            f" GAUNTLET_DATA to a folder that has {names}"
+        )
+    folder = Path(os.environ.get("GAUNTLET_DATA", "FOLDER")) / entry.name
+    files = "\n".join(f"      {_described(file)}" for file in entry.files.values())
+    return f"{first} put them into {folder}/, with GAUNTLET_DATA={folder.parent}:\n{files}"
 
 
 def _described(file: RawFile) -> str:
@@ -161,14 +181,15 @@ def _build(entry: Common, found: Found, folder: Path) -> None:
         raise Unavailable(f"{fault[0]}: its SHA-256 after preparation is not the registry's")
 
 
-def _attempts(entry: Common) -> Iterator[tuple[str, Callable[[Path], Found]]]:
-    """What to try, in order: a label, and a function of an empty scratch folder."""
+def attempts(entry: Common, kept: Path) -> Iterator[tuple[str, Callable[[Path], Found]]]:
+    """What to try for a set, in order: a label, and a function of an empty scratch folder."""
     if given := os.environ.get("GAUNTLET_DATA"):
         yield f"GAUNTLET_DATA ({given})", lambda scratch: store.obtain(Path(given), entry, scratch)
-    offline = os.environ.get("GAUNTLET_OFFLINE") == "1"
     for source in entry.sources:
-        if offline and source.kind in NETWORK:
+        if offline() and source.kind in NETWORK:
             yield source.label, _offline
+        elif source.kind == "url":
+            yield source.label, lambda scratch, source=source: url.obtain(source, entry, scratch, kept)
         else:
             yield source.label, lambda scratch, source=source: OBTAIN[source.kind](source, entry, scratch)
 

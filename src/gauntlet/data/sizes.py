@@ -6,7 +6,7 @@ Imports no NumPy: a plan asks before any dataset is here.
 from __future__ import annotations
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.data.registry import Entry, PhotoEntry, entry
+from gauntlet.data.registry import Common, Entry, PhotoEntry, entry
 
 
 def taken(
@@ -42,9 +42,8 @@ def form(dataset: str, photo_size: int = 224) -> tuple[int, int]:
     return (3, photo_size) if found.form == "photos" else (found.shape[0], found.shape[1])
 
 
-def prepared_bytes(dataset: str) -> int | None:
+def prepared_bytes(found: Common) -> int | None:
     """Bytes of the prepared set; where it is not arrays those of the publisher's files, None if not known."""
-    found = entry(dataset)
     if found.form == "arrays":
         pixels = found.shape[0] * found.shape[1] * found.shape[2]
         return sum(map(found.examples, found.splits)) * pixels

@@ -18,9 +18,11 @@ class Unavailable(Exception):
 class Found:
     """What a source delivers: a prepared set (not yet verified), or the reader's files (verified).
 
-    ``reader`` is the one that reads ``files``; the entry's when None.
+    ``reader`` is the one that reads ``files``; the entry's when None. ``origin`` says where they are from,
+    where the source's label does not.
     """
 
     prepared: Path | None = None
     files: dict[str, Path] = field(default_factory=dict)
     reader: str | None = None
+    origin: str | None = None

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,16 +17,14 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic, sha256_file
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.registry import resolve
+from gauntlet.core.transfer import Failed, Wanted
 from gauntlet.models.weights.base import FOLDER, Pretrained, intact
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FILES = Path(__file__).with_name("files.yaml")
-TIMEOUT = 30  # seconds without a byte
-CHUNK = 1 << 20
 LIMIT = 1 << 30  # bytes of a file whose size is not known
-REPORT = 5  # seconds between two lines of progress
 
 
 class Published(Strict):
@@ -82,13 +76,14 @@ def fetch(architecture: str, files: Path = FILES) -> Path:
 
 
 def _obtain(wanted: Pretrained, published: Published) -> None:
+    kept = wanted.path.with_name(f".{wanted.path.name}.partial")
     for left in wanted.path.parent.glob(f".{wanted.path.name}.*"):
-        if left.is_dir():  # of a killed process; the lock says that nobody is using it
+        if left.is_dir() and left != kept:  # of a killed process; the lock says that nobody is using it
             shutil.rmtree(left, ignore_errors=True)
     recorder = Recorder("models fetch", {"architecture": wanted.architecture, "file": wanted.file})
     answers = []
     with atomic(wanted.path) as temporary:
-        for label, file, fault in _candidates(wanted.file, published, temporary.parent / "download"):
+        for label, file, fault in _candidates(wanted.file, published, kept):
             digest = "" if fault else sha256_file(file)
             if not fault and not digest.startswith(published.sha256):
                 fault = f"its SHA-256 begins with {digest[:16]}, not {published.sha256[:16]}"
@@ -101,21 +96,19 @@ def _obtain(wanted: Pretrained, published: Published) -> None:
         else:
             raise GauntletError(
                 f"the ImageNet weights {wanted.file} cannot be obtained\n    " + "\n    ".join(answers),
-                remedy=f"connect to the network, or put {wanted.file} from {published.url} into {FOLDER}"
-                " or the folder that GAUNTLET_DATA names",
+                remedy=f"run it again where there is a network, or put {wanted.file} from {published.url}"
+                f" into {FOLDER} or the folder that GAUNTLET_DATA names",
             )
+    shutil.rmtree(kept, ignore_errors=True)
     recorder.write(wanted.path, source={"file": wanted.file, "sha256": digest, "from": label})
     _say(f"{wanted.architecture}: {wanted.path}, SHA-256 of {wanted.file}: {digest}")
 
 
-def _candidates(name: str, published: Published, scratch: Path) -> Iterator[tuple[str, Path, str | None]]:
+def _candidates(name: str, published: Published, kept: Path) -> Iterator[tuple[str, Path, str | None]]:
     """Where the published file may be, in order: a label, the file, and why it is not there."""
     for folder in _folders():
         yield str(folder), folder / name, None if (folder / name).is_file() else f"has no {name}"
-    if os.environ.get("GAUNTLET_OFFLINE") == "1":
-        yield published.url, scratch, "left out, because GAUNTLET_OFFLINE=1"
-    else:
-        yield published.url, scratch, _download(published, scratch)
+    yield published.url, *_download(name, published, kept)
 
 
 def _folders() -> Iterator[Path]:
@@ -128,27 +121,16 @@ def _folders() -> Iterator[Path]:
     yield Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def _download(published: Published, path: Path) -> str | None:
-    """Write the published file to ``path``. Returns why that could not be done, or None."""
-    expected = published.size
-    _say(f"  {published.url}" + (f" ({expected / 1e6:.1f} MB)" if expected else ""))
-    received, reported = 0, time.monotonic()
+def _download(name: str, published: Published, kept: Path) -> tuple[Path, str | None]:
+    """The downloaded file in the folder ``kept``, and why it could not be downloaded, or None."""
+    from gauntlet.core.transfer.download import download  # late: most weights are there already
+
+    size = published.size
+    file = Wanted(name, published.sha256, "sha256", size, size or LIMIT)
     try:
-        request = urllib.request.Request(published.url, headers={"User-Agent": "gauntlet"})
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response, open(path, "wb") as file:
-            while chunk := response.read(CHUNK):
-                received += len(chunk)
-                if received > (expected or LIMIT):
-                    return f"longer than {expected or LIMIT} bytes"
-                file.write(chunk)
-                if time.monotonic() - reported > REPORT:
-                    reported = time.monotonic()
-                    _say(f"    {received / 1e6:.0f} MB")
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        return str(error)
-    if expected and received < expected:
-        return f"truncated: {received} of {expected} bytes"
-    return None
+        return download([published.url], file, kept, later=size or 0).path, None
+    except Failed as error:
+        return kept, str(error).removeprefix(f"{published.url}: ")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
