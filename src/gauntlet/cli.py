@@ -273,6 +273,26 @@ def study_publish(
     typer.echo(f"published {part.published}: commit it")
 
 
+def _rows(config: Path | None):
+    """(study, scale) -> the rows of its plan; empty where the scale file does not have the study."""
+
+    def rows(study: str, scale: str) -> list[dict]:
+        from gauntlet.core.config import load_yaml
+        from gauntlet.plan import make_plan
+
+        path = config or Path("config", f"{scale}.yaml")
+        content = load_yaml(path) if config or path.is_file() else {}
+        if study not in content.get("studies", {}):
+            return []
+        return [
+            row
+            for part in make_plan(content | {"study": study}, file=path).part(study).present()
+            for row in part
+        ]
+
+    return rows
+
+
 OneOf = Annotated[str | None, typer.Argument(help="One of them; all when absent.")]
 
 
@@ -316,6 +336,40 @@ def claims(
         typer.echo(line)
     if strict and not board.strict(judged):
         raise typer.Exit(1)
+
+
+@app.command()
+def trace(
+    target: Annotated[
+        str, typer.Argument(help="A figure or table, a line of it, a claim, or a study.", metavar="WHAT")
+    ],
+    where: Annotated[
+        list[str] | None, typer.Argument(help="Which rows or trials.", metavar="COLUMN=VALUE")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--from", help="Gathered measurements, such as published/eat/desk; else found."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The scale file of the run; config/<scale>.yaml when absent.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, for programs.")] = False,
+) -> None:
+    """What a figure, a claim or a number came from: measurements, trials, commits, weights, data, commands.
+
+    \b
+    gauntlet trace paper_figures/eat/budget.pdf    a figure or table
+    gauntlet trace eat/budget method=at            those of its rows
+    gauntlet trace eat/budget:12                   line 12 of its CSV
+    gauntlet trace EAT-2                           a claim
+    gauntlet trace eat method=at seed=3 attack=worst    scores
+    gauntlet trace fedemd table=rounds round=4 label=7  another table
+    """
+    from gauntlet.report.provenance import commands
+
+    typer.echo(
+        commands.trace(target, where or [], folder=folder, config=config, as_json=as_json, rows=_rows(config))
+    )
 
 
 @app.command()

@@ -19,10 +19,9 @@ from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.options import check_options
 from gauntlet.report import study as studies
-from gauntlet.report.study import Study
+from gauntlet.report.study import STUDIES, Study
 
 Block = Annotated[str, Field(pattern=r"^\d+(-\d+)?$", description='seeds of one job, "0-4" or "7"')]
-STUDIES = Path("config/studies")
 RECIPES = Path("config/recipes")
 IMAGES = ("arrays", "photos")  # the forms of datasets that a family takes which says nothing else
 Scales = Literal["smoke", "mini", "desk", "paper"]
