@@ -373,6 +373,35 @@ def trace(
 
 
 @app.command()
+def verify(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Studies or paths; everything when absent.")
+    ] = None,
+) -> None:
+    """Hash data, weights, measurements and figures again, and compare with what was recorded of them.
+
+    Names what does not match, what is missing, and what nothing recorded. Exits with 1 when a file does not
+    match or is missing.
+    """
+    from gauntlet.report.provenance.verify import verify
+
+    def progress(files: list[Path]):
+        with typer.progressbar(files, label=f"hashing {len(files)} files", file=sys.stderr) as bar:
+            yield from bar
+
+    checked = verify(what or (), progress)
+    for name in ("altered", "missing", "uncovered"):
+        for line in getattr(checked, name):
+            typer.echo(f"{name:<10} {line}")
+    typer.echo(
+        f"{checked.hashed} files hashed: {len(checked.altered)} do not match, {len(checked.missing)} missing,"
+        f" {len(checked.uncovered)} not covered; {checked.elsewhere} that others were made from are not here"
+    )
+    if not checked.well:
+        raise typer.Exit(1)
+
+
+@app.command()
 def track(
     config: Config,
     out: Annotated[Path | None, typer.Option(help="Write what was ingested to this JSON file.")] = None,

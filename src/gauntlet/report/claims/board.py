@@ -26,7 +26,7 @@ RULE = (
 def judge_all(
     studies: Iterable[tuple[str | Path, str | Path]], out: str | Path | None = None
 ) -> dict[str, Any]:
-    """Judge (study file, measurements folder) pairs; write ``claims.json`` and a sidecar when ``out`` is given."""
+    """Judge (study file, measurements folder) pairs; write ``claims.json`` to ``out``, with a sidecar."""
     studies = list(studies)
     judged = [judge_study(study_file, folder) for study_file, folder in studies]
     claims = {"rule": RULE, "studies": {entry["study"]: entry for entry in judged}}

@@ -35,7 +35,7 @@ def make(study: Study, name: str, measurements: Measurements, *, file: str | Pat
 
 
 def write(study_file: str | Path, name: str, folder: str | Path, stem: str | Path) -> list[Path]:
-    """Write one table of a study from the measurements in ``folder``: ``.csv``, ``.md``, ``.tex``, a sidecar."""
+    """Write one table of a study from the measurements in ``folder``: CSV, Markdown, LaTeX and a sidecar."""
     study, measurements = load(study_file), read(folder)
     table = make(study, name, measurements, file=study_file)
     written = []
