@@ -402,6 +402,34 @@ def verify(
 
 
 @app.command()
+def crate(
+    out: Annotated[Path, typer.Argument(help="A new folder, or a file that ends in .zip.")],
+    config: Config = Path("config/mini.yaml"),
+    study: Annotated[str | None, typer.Option(help="One study; all of the scale when absent.")] = None,
+) -> None:
+    """Pack a finished run for an archive: an RO-Crate with workflow, configuration, measurements and figures.
+
+    Data sets are not in it, but their hashes, licences and sources are.
+    """
+    from gauntlet.core.config import load_yaml
+    from gauntlet.plan import make_plan
+    from gauntlet.report.provenance import crate
+
+    plan = make_plan(load_yaml(config) | ({"study": study} if study else {}), file=config)
+    typer.echo(crate.build(out, {name: plan.root(name) for name in plan.studies}, config))
+
+
+@app.command()
+def cite(
+    studies: Annotated[list[str] | None, typer.Argument(help="Studies; all when absent.")] = None,
+) -> None:
+    """BibTeX of this software and of the papers of studies."""
+    from gauntlet.report.provenance.cite import bibtex
+
+    typer.echo(bibtex(studies or ()))
+
+
+@app.command()
 def track(
     config: Config,
     out: Annotated[Path | None, typer.Option(help="Write what was ingested to this JSON file.")] = None,
