@@ -166,9 +166,8 @@ def _recorded(jobs: list[Job]) -> dict[str, Any]:
         for name, digest in job.outputs.items():
             payload = Path(job.folder, name)
             if sidecar_path(payload).is_file() and (sidecar := read_sidecar(payload))["sha256"] == digest:
-                config |= {key: value for key, value in sidecar.get("config", {}).items() if key != "seeds"}
-                break
-    return config
+                config |= sidecar.get("config", {})
+    return {key: config[key] for key in ("identity", "evaluate") if key in config}
 
 
 def _planned(spec: dict[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

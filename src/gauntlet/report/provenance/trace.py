@@ -110,17 +110,19 @@ def _line(target: str) -> tuple[str, int | None]:
 
 def _find(name: str) -> tuple[Study, str, Callable[..., Asked]]:
     """The study and the key in it that ``name`` means, and what follows it."""
-    declared = {path.stem: load(path) for path in sorted(STUDIES.glob("*.yaml"))}
-    if name in declared:
-        return declared[name], "", _numbers
+    files = {file.stem: file for file in sorted(STUDIES.glob("*.yaml"))}
+    if name in files:
+        return load(files[name]), "", _numbers
+    path = Path(name)
+    stem = re.sub(r"\.(csv|pdf|png|md|tex)$", "", path.name)
+    if path.parent.name in files:
+        study = load(files[path.parent.name])
+        if stem in {**study.figures, **study.tables}:
+            return study, stem, _drawn
+    declared = {key: load(file) for key, file in files.items()}
     for study in declared.values():
         if (key := name.upper()) in study.claims:
             return study, key, _claim
-    path = Path(name)
-    stem = re.sub(r"\.(csv|pdf|png|md|tex)$", "", path.name)
-    study = declared.get(path.parent.name)
-    if study and stem in {**study.figures, **study.tables}:
-        return study, stem, _drawn
     known = [*declared, *(key for study in declared.values() for key in study.claims)]
     known += [f"{key}/{each}" for key, study in declared.items() for each in (*study.figures, *study.tables)]
     spelling = {entry.lower(): entry for entry in known}
