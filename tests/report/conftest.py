@@ -28,7 +28,7 @@ def measured_repository(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("repository")
     for name in ("config", "envs"):
         shutil.copytree(REPOSITORY / name, root / name)
-    for name in ("Snakefile", "CITATION.cff"):
+    for name in ("Snakefile", "CITATION.cff", "README.md"):
         shutil.copy(REPOSITORY / name, root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)

@@ -31,11 +31,13 @@ from gauntlet.report.vocabulary import scale_label
 
 METADATA = "ro-crate-metadata.json"
 
-#: The profiles that the crate follows, beside Workflow RO-Crate 1.0, and the terms that they add.
+#: The profiles that the crate and its workflow follow, and the terms that they add.
 PROFILES = {
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
 }
+BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 
 WORKFLOW = "Snakefile"
@@ -88,6 +90,7 @@ def build(out: str | Path, folders: Mapping[str, Path], config: str | Path) -> P
             f"https://spdx.org/licenses/{citation['license']}", "CreativeWork", name=citation["license"]
         )
         papers = [_paper(add, study, citation) for study in studies]
+        creators, papers = _single(creators), _single(papers)
         crate.name = f"{citation['title']}: {', '.join(folders)} at scale {', '.join(_scales(runs))}"
         crate.description = f"{citation['abstract']} {'; '.join(map(scale_label, _scales(runs)))}."
         crate.license, crate.creator = licence, creators
@@ -104,9 +107,15 @@ def build(out: str | Path, folders: Mapping[str, Path], config: str | Path) -> P
             main=True,
             lang="snakemake",
             lang_version=metadata.version("snakemake"),
-            properties={"name": citation["title"], "version": version, "sha256": sha256_file(WORKFLOW)},
+            properties={
+                "name": citation["title"],
+                "version": version,
+                "encodingFormat": "text/plain",
+                "sha256": sha256_file(WORKFLOW),
+            },
         )
         workflow["license"], workflow["creator"] = licence, creators
+        workflow["conformsTo"] = add(BIOSCHEMAS, "CreativeWork", name="ComputationalWorkflow")
         if source := _source(temporary.parent, version):
             name = f"gauntlet-{source.stem}.tar"
             workflow["isBasedOn"] = crate.add_file(
@@ -127,6 +136,7 @@ def build(out: str | Path, folders: Mapping[str, Path], config: str | Path) -> P
         inputs += [_data(add, name) for name in _datasets(runs)]
         outputs = [file(path) for path in _outputs(runs)]
         file(CITATION)
+        file("README.md", about=crate.root_dataset)
         crate.root_dataset["mentions"] = add(
             "#run", "CreateAction", **_action(runs, workflow, inputs, outputs)
         )
@@ -145,6 +155,11 @@ def _check(out: Path, folders: Mapping[str, Path]) -> None:
         raise GauntletError(
             [*checked.altered, *checked.missing][0], remedy="`gauntlet verify` names all; run snakemake again"
         )
+
+
+def _single(entries: list) -> Any:
+    """The entry of a list of one: JSON-LD is read either way, and RO-Crate 1.1 recommends it."""
+    return entries[0] if len(entries) == 1 else entries
 
 
 def _scales(runs: Iterable[Measurements]) -> list[str]:
@@ -225,15 +240,15 @@ def _action(runs: list[Measurements], workflow, inputs: list, outputs: list) -> 
     missing = sum(len(run.missing) for run in runs)
     times = {}
     if begun:
-        times["startTime"] = min(start for start, _ in begun).isoformat()
-        times["endTime"] = max(start + timedelta(seconds=seconds) for start, seconds in begun).isoformat()
+        times["startTime"] = min(start for start, _ in begun).isoformat(timespec="seconds")
+        times["endTime"] = max(start + timedelta(seconds=seconds) for start, seconds in begun).isoformat(timespec="seconds")
     return {
         "name": f"{len(steps)} jobs of {', '.join(run.study for run in runs)}",
         "description": f"Measured at commit {_listed(commits)}, on {_listed(devices)}.",
         "instrument": workflow,
         "object": inputs,
         "result": outputs,
-        "actionStatus": {"@id": f"http://schema.org/{'Failed' if missing else 'Completed'}ActionStatus"},
+        "actionStatus": f"http://schema.org/{'Failed' if missing else 'Completed'}ActionStatus",
         **({"error": f"{missing} cells have no result"} if missing else {}),
         **times,
     }
