@@ -42,8 +42,35 @@ TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 
 WORKFLOW = "Snakefile"
 LOCKS = ("envs/cpu.txt", "envs/gpu.txt")
-TOGETHER = ("claims.json", "index.html")
+TOGETHER = ("claims.json", f"claims.json{SIDECAR}", "index.html")
 TYPES = {".parquet": "application/vnd.apache.parquet", ".md": "text/markdown", ".tex": "text/x-tex"}
+
+
+class _Crate:
+    """A crate that is being made; ``crate`` is the library's."""
+
+    def __init__(self) -> None:
+        from rocrate.rocrate import ROCrate
+
+        self.crate = ROCrate(version="1.1")
+        self.crate.metadata.extra_contexts.append(TERMS)
+
+    def add(self, id_: str, type_: str, **properties: Any):
+        """Something that is told of and is no file of the crate."""
+        from rocrate.model.contextentity import ContextEntity
+
+        return self.crate.add(ContextEntity(self.crate, id_, {"@type": type_, **properties}))
+
+    def file(self, path: str | Path, name: str = "", **properties: Any):
+        """A file, under ``name`` or its own path."""
+        path = Path(path)
+        name = name or path.as_posix()
+        return self.crate.add_file(path, name, properties={"name": name, **_facts(path), **properties})
+
+
+def _facts(path: Path) -> dict[str, str]:
+    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "text/plain"
+    return {"encodingFormat": kind, "contentSize": str(path.stat().st_size), "sha256": sha256_file(path)}
 
 
 def build(out: str | Path, folders: Mapping[str, Path], config: str | Path) -> Path:
@@ -58,90 +85,78 @@ def build(out: str | Path, folders: Mapping[str, Path], config: str | Path) -> P
         GauntletError: ``out`` is there and is no crate; measurements are not there, or a file of the crate is
             not the one that was recorded.
     """
-    from rocrate.model.contextentity import ContextEntity
-    from rocrate.rocrate import ROCrate
-
     out = Path(out)
-    _check(out, folders)
     runs = [read(folder) for folder in folders.values()]
+    _check(out, folders)
     studies = [load(STUDIES / f"{name}.yaml") for name in folders]
-    citation = load_yaml(CITATION)
-    crate = ROCrate(version="1.1")
-    crate.metadata.extra_contexts.append(TERMS)
-
-    def add(id_: str, type_: str, **properties: Any):
-        return crate.add(ContextEntity(crate, id_, {"@type": type_, **properties}))
-
-    def file(path: str | Path, **properties: Any):
-        path = Path(path)
-        kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "text/plain"
-        known = {"encodingFormat": kind, "contentSize": str(path.stat().st_size), "sha256": sha256_file(path)}
-        return crate.add_file(
-            path, path.as_posix(), properties={"name": path.as_posix(), **known, **properties}
-        )
-
+    made = _Crate()
     with atomic(out) as temporary:
-        version = commit()
-        creators = [
-            add(f"#author-{index}", "Person" if "," in name else "Organization", name=name)
-            for index, name in enumerate(authors(citation))
+        workflow = _workflow(made, temporary.parent)
+        _root(made, runs, studies, workflow)
+        inputs = [
+            made.file(config, f"config/{Path(config).name}", description="the scale file"),
+            *(made.file(STUDIES / f"{name}.yaml", description=f"the study {name}") for name in folders),
+            *(made.file(lock, description="the locked environment") for lock in LOCKS),
+            *(_data(made, name) for name in _datasets(runs)),
         ]
-        licence = add(
-            f"https://spdx.org/licenses/{citation['license']}", "CreativeWork", name=citation["license"]
-        )
-        papers = [_paper(add, study, citation) for study in studies]
-        creators, papers = _single(creators), _single(papers)
-        crate.name = f"{citation['title']}: {', '.join(folders)} at scale {', '.join(_scales(runs))}"
-        crate.description = f"{citation['abstract']} {'; '.join(map(scale_label, _scales(runs)))}."
-        crate.license, crate.creator = licence, creators
-        crate.root_dataset["author"] = creators
-        crate.root_dataset["citation"] = papers
-        crate.root_dataset["conformsTo"] = [
-            add(profile, "CreativeWork", name=name, version=profile.rsplit("/", 1)[1])
-            for profile, name in PROFILES.items()
-        ]
-
-        workflow = crate.add_workflow(
-            WORKFLOW,
-            WORKFLOW,
-            main=True,
-            lang="snakemake",
-            lang_version=metadata.version("snakemake"),
-            properties={
-                "name": citation["title"],
-                "version": version,
-                "encodingFormat": "text/plain",
-                "sha256": sha256_file(WORKFLOW),
-            },
-        )
-        workflow["license"], workflow["creator"] = licence, creators
-        workflow["conformsTo"] = add(BIOSCHEMAS, "CreativeWork", name="ComputationalWorkflow")
-        if source := _source(temporary.parent, version):
-            name = f"gauntlet-{source.stem}.tar"
-            workflow["isBasedOn"] = crate.add_file(
-                source,
-                name,
-                properties={
-                    "name": name,
-                    "description": f"the repository at commit {version}",
-                    "encodingFormat": "application/x-tar",
-                    "sha256": sha256_file(source),
-                },
-            )
-        inputs = [file(config, description="the scale file")]
-        inputs += [
-            file(STUDIES / f"{study.study}.yaml", description=f"the study {study.study}") for study in studies
-        ]
-        inputs += [file(lock, description="the locked environment") for lock in LOCKS]
-        inputs += [_data(add, name) for name in _datasets(runs)]
-        outputs = [file(path) for path in _outputs(runs)]
-        file(CITATION)
-        file("README.md", about=crate.root_dataset)
-        crate.root_dataset["mentions"] = add(
-            "#run", "CreateAction", **_action(runs, workflow, inputs, outputs)
-        )
-        (crate.write_zip if out.suffix == ".zip" else crate.write)(temporary)
+        outputs = [made.file(path) for path in _outputs(runs)]
+        action = made.add("#run", "CreateAction", **_action(runs, workflow, inputs, outputs))
+        made.crate.root_dataset["mentions"] = action
+        (made.crate.write_zip if out.suffix == ".zip" else made.crate.write)(temporary)
     return out
+
+
+def _workflow(made: _Crate, scratch: Path):
+    """The Snakefile as the crate's workflow, and the repository at its commit."""
+    version = commit()
+    workflow = made.crate.add_workflow(
+        WORKFLOW,
+        WORKFLOW,
+        main=True,
+        lang="snakemake",
+        lang_version=metadata.version("snakemake"),
+        properties={**_facts(Path(WORKFLOW)), "version": version},
+    )
+    workflow["conformsTo"] = made.add(BIOSCHEMAS, "CreativeWork", name="ComputationalWorkflow")
+    if version != "unknown":  # else this is no checkout of git
+        source = scratch / "source.tar"
+        archive = ["git", "archive", "--format=tar", "-o", source, "HEAD"]
+        subprocess.run(archive, check=True, capture_output=True)
+        workflow["isBasedOn"] = made.file(
+            source, source.name, description=f"the repository at commit {version}"
+        )
+    return workflow
+
+
+def _root(made: _Crate, runs: list[Measurements], studies: list[Study], workflow) -> None:
+    """What the crate says of itself: title, authors, licence, papers, profiles."""
+    citation, root = load_yaml(CITATION), made.crate.root_dataset
+    scales = list(dict.fromkeys(run.scale for run in runs))
+    creators = [
+        made.add(f"#author-{index}", "Person" if "," in name else "Organization", name=name)
+        for index, name in enumerate(authors(citation))
+    ]
+    licence = made.add(
+        f"https://spdx.org/licenses/{citation['license']}", "CreativeWork", name=citation["license"]
+    )
+    workflow["name"] = citation["title"]
+    workflow["license"] = root["license"] = licence
+    workflow["creator"] = root["creator"] = root["author"] = _single(creators)
+    named = ", ".join(study.study for study in studies)
+    root["name"] = f"{citation['title']}: {named} at scale {', '.join(scales)}"
+    root["description"] = f"{citation['abstract']} {'; '.join(map(scale_label, scales))}."
+    root["citation"] = _single([_paper(made, study, citation) for study in studies])
+    root["conformsTo"] = [
+        made.add(profile, "CreativeWork", name=name, version=profile.rsplit("/", 1)[1])
+        for profile, name in PROFILES.items()
+    ]
+    made.file(CITATION)
+    made.file("README.md", about=root)
+
+
+def _single(entries: list) -> Any:
+    """The entry of a list of one, as RO-Crate 1.1 recommends."""
+    return entries[0] if len(entries) == 1 else entries
 
 
 def _check(out: Path, folders: Mapping[str, Path]) -> None:
@@ -149,24 +164,15 @@ def _check(out: Path, folders: Mapping[str, Path]) -> None:
         raise GauntletError(
             "this is there and is no crate", file=out, remedy="name a new folder, or a .zip file"
         )
-    drawn = [str(DRAWN / study) for study in folders if (DRAWN / study).is_dir()]
-    checked = verify([*map(str, folders.values()), *drawn])
+    drawn = [DRAWN / name for name in (*folders, *TOGETHER)]
+    checked = verify([str(path) for path in (*folders.values(), *drawn) if path.exists()])
     if not checked.well:
         raise GauntletError(
             [*checked.altered, *checked.missing][0], remedy="`gauntlet verify` names all; run snakemake again"
         )
 
 
-def _single(entries: list) -> Any:
-    """The entry of a list of one: JSON-LD is read either way, and RO-Crate 1.1 recommends it."""
-    return entries[0] if len(entries) == 1 else entries
-
-
-def _scales(runs: Iterable[Measurements]) -> list[str]:
-    return list(dict.fromkeys(run.scale for run in runs))
-
-
-def _paper(add, study: Study, citation: dict[str, Any]):
+def _paper(made: _Crate, study: Study, citation: dict[str, Any]):
     """The study's paper, with the title that ``CITATION.cff`` has for it."""
     paper, number = study.paper, f"arXiv:{study.paper.arxiv}"
     titles = {
@@ -174,7 +180,7 @@ def _paper(add, study: Study, citation: dict[str, Any]):
         for reference in citation.get("references", ())
         for identifier in reference.get("identifiers", ())
     }
-    return add(
+    return made.add(
         paper.url or f"#paper-{study.study}",
         "ScholarlyArticle",
         name=titles.get(number, study.title),
@@ -184,25 +190,16 @@ def _paper(add, study: Study, citation: dict[str, Any]):
     )
 
 
-def _source(scratch: Path, version: str) -> Path | None:
-    """The repository at its commit as a tar archive; None where this is no checkout of git."""
-    if version == "unknown":
-        return None
-    archive = scratch / f"{version.removesuffix('+dirty')[:12]}.tar"
-    subprocess.run(["git", "archive", "--format=tar", "-o", archive, "HEAD"], check=True, capture_output=True)
-    return archive
-
-
 def _datasets(runs: Iterable[Measurements]) -> list[str]:
     used = {cell["dataset"] for run in runs for cell in run.manifest["cells"]}
     return sorted(used & set(registry.names()))
 
 
-def _data(add, name: str):
+def _data(made: _Crate, name: str):
     """A data set by its identifiers; its bytes are not in the crate."""
     entry = registry.entry(name)
     hashes = [
-        add(
+        made.add(
             f"#{entry.folder}/{file}",
             "PropertyValue",
             name=f"{entry.folder}/{file}",
@@ -212,7 +209,7 @@ def _data(add, name: str):
         for file, digest in (entry.prepared or {}).items()
     ]
     addresses = [source.bases[0] for source in entry.sources if isinstance(source, Url)]
-    return add(
+    return made.add(
         f"#data-{name}",
         "Dataset",
         name=entry.title,
@@ -228,20 +225,20 @@ def _outputs(runs: Iterable[Measurements]) -> list[Path]:
     found = [Path(file) for run in runs for file in run.files]
     for run in runs:
         found += sorted(path for path in (DRAWN / run.study).glob("*") if path.is_file())
-    found += [DRAWN / name for name in (*TOGETHER, f"{TOGETHER[0]}{SIDECAR}")]
+    found += [DRAWN / name for name in TOGETHER]
     return [path for path in found if path.is_file()]
 
 
 def _action(runs: list[Measurements], workflow, inputs: list, outputs: list) -> dict[str, Any]:
     steps = [cell[step] for run in runs for cell in run.manifest["cells"] for step in filter(cell.get, STEPS)]
-    begun = [(_time(step["started"]), step.get("seconds", 0.0)) for step in steps if step.get("started")]
+    begun = [_span(step) for step in steps if step.get("started")]
     commits = sorted({step["commit"] for step in steps if step.get("commit")})
     devices = sorted({step["device"] for step in steps if step.get("device")})
     missing = sum(len(run.missing) for run in runs)
     times = {}
     if begun:
-        times["startTime"] = min(start for start, _ in begun).isoformat(timespec="seconds")
-        times["endTime"] = max(start + timedelta(seconds=seconds) for start, seconds in begun).isoformat(timespec="seconds")
+        first, last = min(start for start, _ in begun), max(end for _, end in begun)
+        times = {"startTime": first.isoformat("T", "seconds"), "endTime": last.isoformat("T", "seconds")}
     return {
         "name": f"{len(steps)} jobs of {', '.join(run.study for run in runs)}",
         "description": f"Measured at commit {_listed(commits)}, on {_listed(devices)}.",
@@ -258,5 +255,6 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names) or "unknown"
 
 
-def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+def _span(step: dict[str, Any]) -> tuple[datetime, datetime]:
+    start = datetime.strptime(step["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return start, start + timedelta(seconds=step.get("seconds", 0.0))
