@@ -31,32 +31,31 @@ def text(chain: Chain, tracked: bool = False) -> str:
     lines += ["", "measurements"]
     lines += [f"  {file}  {_hash(digest)}" for file, digest in chain.files.items()]
     seeds = sum(len(entry.seeds) for entry in chain.trials)
-    lines += ["", f"trials: {seeds}, in {len(chain.trials)} cells"]
-    whole = len(chain.trials) <= WHOLE
-    cells = [_whole(entry, tracked) if whole else [_brief(entry)] for entry in chain.trials]
-    lines += [
-        f"  {line}"
-        for cell in _cut(cells, CELLS, f"more; narrow it down ({'=, '.join(CELL)}=, seed=)")
-        for line in _lines(cell)
-    ]
+    lines += ["", f"trials: {seeds}, cells: {len(chain.trials)}"]
+    if len(chain.trials) <= WHOLE:
+        lines += [f"  {line}" for entry in chain.trials for line in _whole(entry, tracked)]
+    else:
+        narrower = f"more; narrow it down by {'=, '.join(CELL)}=, seed="
+        lines += [f"  {line}" for line in _cut(map(_brief, chain.trials), CELLS, narrower)]
     for data in chain.data:
         lines += ["", *_data(data)]
     lines += ["", "to compute it again"]
-    if commits := sorted({commit for entry in chain.trials for commit in entry.commits}):
-        lines.append(f"  measured at commit {', '.join(commits)}")
+    commits = sorted({commit for entry in chain.trials for commit in entry.commits})
+    if len(commits) == 1 and commits[0].isalnum() and commits[0] != "unknown":
+        lines.append(
+            f"  git checkout {commits[0]} && make setup   # the code and environment that measured it"
+        )
+    elif commits:
+        lines.append(f"  measured at {', '.join(commits)}")
     lines += [f"  {line}" for line in _cut(chain.commands, COMMANDS, "more; --json has all")]
     lines += ["  or, all in one:", f"  {chain.snakemake if len(chain.snakemake) < 1000 else 'see --json'}"]
     lines += [f"note: {note}" for note in chain.notes]
     return "\n".join(lines)
 
 
-def _cut(entries: Iterable[Any], most: int, rest: str = "more") -> list[Any]:
+def _cut(entries: Iterable[str], most: int, rest: str = "more") -> list[str]:
     entries = list(entries)
     return entries if len(entries) <= most else [*entries[:most], f"... {len(entries) - most} {rest}"]
-
-
-def _lines(cell: list[str] | str) -> list[str]:
-    return [cell] if isinstance(cell, str) else cell
 
 
 def _hash(digest: str) -> str:
