@@ -273,26 +273,6 @@ def study_publish(
     typer.echo(f"published {part.published}: commit it")
 
 
-def _rows(config: Path | None):
-    """(study, scale) -> the rows of its plan; empty where the scale file does not have the study."""
-
-    def rows(study: str, scale: str) -> list[dict]:
-        from gauntlet.core.config import load_yaml
-        from gauntlet.plan import make_plan
-
-        path = config or Path("config", f"{scale}.yaml")
-        content = load_yaml(path) if config or path.is_file() else {}
-        if study not in content.get("studies", {}):
-            return []
-        return [
-            row
-            for part in make_plan(content | {"study": study}, file=path).part(study).present()
-            for row in part
-        ]
-
-    return rows
-
-
 OneOf = Annotated[str | None, typer.Argument(help="One of them; all when absent.")]
 
 
@@ -365,11 +345,13 @@ def trace(
     gauntlet trace eat method=at seed=3 attack=worst    scores
     gauntlet trace fedemd table=rounds round=4 label=7  another table
     """
+    from gauntlet.plan import rows_of
     from gauntlet.report.provenance import commands
 
-    typer.echo(
-        commands.trace(target, where or [], folder=folder, config=config, as_json=as_json, rows=_rows(config))
-    )
+    def rows(study: str, scale: str) -> list[dict]:
+        return rows_of(study, scale, config)
+
+    typer.echo(commands.trace(target, where or [], folder=folder, config=config, as_json=as_json, rows=rows))
 
 
 @app.command()
@@ -383,21 +365,15 @@ def verify(
     Names what does not match, what is missing, and what nothing recorded. Exits with 1 when a file does not
     match or is missing.
     """
-    from gauntlet.report.provenance.verify import verify
+    from gauntlet.report.provenance import commands
 
     def progress(files: list[Path]):
         with typer.progressbar(files, label=f"hashing {len(files)} files", file=sys.stderr) as bar:
             yield from bar
 
-    checked = verify(what or (), progress)
-    for name in ("altered", "missing", "uncovered"):
-        for line in getattr(checked, name):
-            typer.echo(f"{name:<10} {line}")
-    typer.echo(
-        f"{checked.hashed} files hashed: {len(checked.altered)} do not match, {len(checked.missing)} missing,"
-        f" {len(checked.uncovered)} not covered; {checked.elsewhere} that others were made from are not here"
-    )
-    if not checked.well:
+    text, well = commands.verify(what or (), progress)
+    typer.echo(text)
+    if not well:
         raise typer.Exit(1)
 
 

@@ -204,6 +204,20 @@ class Plan:
         return found[0]
 
 
+def rows_of(study: str, scale: str, file: str | Path | None = None) -> list[dict[str, Any]]:
+    """The rows of a study's cells (``StudyPlan.present``), measured or not; none where the scale lacks it.
+
+    Args:
+        file: the scale file; ``config/<scale>.yaml`` when None.
+    """
+    path = Path(file or f"config/{scale}.yaml")
+    content = load_yaml(path) if file or path.is_file() else {}
+    if study not in content.get("studies", {}):
+        return []
+    present, missing = make_plan({**content, "study": study}, file=path).part(study).present()
+    return present + missing
+
+
 def load_plan(path: str | Path) -> Plan:
     """The plan of a scale file. Raises GauntletError naming the file and the key at fault."""
     return make_plan(load_yaml(path), file=path)

@@ -143,3 +143,9 @@ def test_what_needed_trainings_took_is_kept(cells, tmp_path):
     assert {key: needed["shadows"][key] for key in ("device", "seconds", "started")} == {
         key: sidecar[key] for key in ("device", "seconds", "started")
     }
+
+
+def test_a_run_that_has_not_come_to_gathering_says_so(tmp_path):
+    with pytest.raises(GauntletError, match="has not come this far") as caught:
+        read(tmp_path / "results/studies/eat/mini")
+    assert "source=published" in caught.value.remedy

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gauntlet.core.files import sha256_file
+from gauntlet.core.files import digest_json, sha256_file
 from gauntlet.report.provenance.trace import trace
 from gauntlet.report.provenance.verify import verify
 
@@ -22,6 +22,7 @@ def test_the_commands_of_a_chain_make_the_same_bytes_again(project, monkeypatch)
     (trials,) = chain.trials
     outputs = {Path(job.folder, name): digest for job in trials.jobs for name, digest in job.outputs.items()}
     assert Path("results", trials.cell, "model.safetensors") in outputs
+    assert trials.cell.split("/")[3].endswith(digest_json(trials.config["identity"], 8))
     (data,) = chain.data
     assert data.recorded
     assert data.prepared == {file: sha256_file(file) for file in data.prepared}

@@ -1,9 +1,9 @@
-"""What ``gauntlet trace`` prints."""
+"""What ``gauntlet trace`` and ``gauntlet verify`` print."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json
 from gauntlet.report.provenance import printed
 from gauntlet.report.provenance import trace as tracing
+from gauntlet.report.provenance import verify as verifying
 
 #: Where the rule ``track`` says what MLflow has.
 TRACKED = Path("results/tracking")
@@ -42,3 +43,18 @@ def trace(
     summary = TRACKED / f"{chain.scale}.json"
     tracked = summary.is_file() and chain.study in read_json(summary)
     return printed.text(chain, tracked)
+
+
+def verify(what: Collection[str], progress: Callable[[list[Path]], Iterable[Path]]) -> tuple[str, bool]:
+    """What ``provenance.verify.verify`` found, a line per file and one for all; and whether all is well."""
+    checked = verifying.verify(what, progress)
+    lines = [
+        f"{name:<10} {line}"
+        for name in ("altered", "missing", "uncovered")
+        for line in getattr(checked, name)
+    ]
+    lines.append(
+        f"{checked.hashed} files hashed: {len(checked.altered)} do not match, {len(checked.missing)} missing,"
+        f" {len(checked.uncovered)} not covered; {checked.elsewhere} that others were made from are not here"
+    )
+    return "\n".join(lines), checked.well
