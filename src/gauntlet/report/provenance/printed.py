@@ -46,7 +46,7 @@ def text(chain: Chain, tracked: bool = False) -> str:
             f"  git checkout {commits[0]} && make setup   # the code and environment that measured it"
         )
     elif commits:
-        lines.append(f"  measured at {', '.join(commits)}")
+        lines.append(f"  measured at commit {', '.join(commits)}")
     lines += [f"  {line}" for line in _cut(chain.commands, COMMANDS, "more; --json has all")]
     lines += ["  or, all in one:", f"  {chain.snakemake if len(chain.snakemake) < 1000 else 'see --json'}"]
     lines += [f"note: {note}" for note in chain.notes]
