@@ -64,6 +64,7 @@ def test_an_edited_file_is_named(repository, file, edit):
     assert result.exit_code == 1
     assert f"altered    {file}: " in result.output
     assert verify([str(Path(file).parent)]).altered
+    assert verify([str(Path(file).parent.absolute())]).altered
     assert verify(["config"]).well
 
 

@@ -221,7 +221,8 @@ def job_commands(found: Iterable[Trials], config: str) -> list[str]:
         config: the scale file.
     """
     found = list(found)
-    commands = [f"gauntlet data fetch {' '.join(data.name for data in data_behind(found))}"]
+    names = [data.name for data in data_behind(found)]
+    commands = [f"gauntlet data fetch {' '.join(names)}"] if names else []
     for entry in found:
         for job in entry.jobs:
             for file in map(Path, (*entry.needed, *job.inputs)):

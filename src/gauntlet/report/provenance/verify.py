@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,7 +177,7 @@ def _places(what: Collection[str]) -> list[Path]:
         if name in studies:
             places += _of_study(name)
         elif Path(name).exists():
-            places.append(Path(name))
+            places.append(Path(os.path.relpath(name)))  # files are named relative to the repository's root
         else:
             raise GauntletError(f"{name!r} is no study and no path", remedy=did_you_mean(name, studies))
     return places
