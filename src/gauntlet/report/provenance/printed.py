@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gauntlet.report.claims.board import numbers
+from gauntlet.report.claims.words import evidence
 from gauntlet.report.provenance.chain import Chain, Data, Job, Trials
 from gauntlet.report.trials import flatten
 from gauntlet.report.vocabulary import BLOCK, CELL, scale_label
@@ -66,8 +67,7 @@ def _found(chain: Chain) -> Iterator[str]:
     if chain.kind == "claim":
         verdict, *details = chain.found
         yield f"{verdict['statement']}: {verdict['verdict']}  {numbers(verdict)}".rstrip()
-        if verdict["reason"]:
-            yield verdict["reason"]
+        yield from filter(None, (verdict["reason"], evidence(verdict)))
         for detail in details:
             seeds = ", ".join(f"{seed}: {value:+.4g}" for seed, value in detail["effects"].items())
             yield f"{detail['what']}: {detail['verdict']}" + (f"  (seed {seeds})" if seeds else "")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.core.provenance import read_sidecar, sidecar_path
 from gauntlet.core.tables.every import COLUMNS
-from gauntlet.report.claims.judge import judge_claim
+from gauntlet.report.claims.judge import judge_study
 from gauntlet.report.measurements import MANIFEST, Measurements, read
 from gauntlet.report.provenance.chain import Chain, data_behind, job_commands, job_files, trials_behind
 from gauntlet.report.provenance.rows import behind, cells_of, choose
@@ -183,8 +183,7 @@ def _numbers(study: Study, key: str, line: None, where: dict[str, str], measurem
 def _claim(study: Study, key: str, line: None, where: dict[str, str], measurements: Measurements) -> Asked:
     import pandas as pd
 
-    file = STUDIES / f"{study.study}.yaml"
-    judged = judge_claim(study.claims[key], study, measurements, file=file, key=f"claims.{key}")
+    judged = judge_study(STUDIES / f"{study.study}.yaml", measurements.folder)["claims"][key]
     trials = [
         (
             detail["dataset"],
