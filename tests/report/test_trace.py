@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from gauntlet.cli import app
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import write_json
 from gauntlet.report.gather import gather
 from gauntlet.report.provenance.chain import job_commands
 from gauntlet.report.provenance.trace import trace
@@ -178,6 +179,15 @@ def test_the_command_prints_hashes_commits_and_commands_and_all_of_it_as_json(re
     assert "torch 2.11.0" in plain
     assert all(command in plain for command in chain.commands)
     assert "snakemake --cores all --configfile config/mini.yaml -- paper_figures/eat/comparison.pdf" in plain
+    assert "MLflow" not in plain
+    runs = {"eat/digits/conv/at/1/1": "0123abcd"}
+    write_json("results/tracking/mini.json", {"eat": {"runs": runs}})
+    (line,) = (
+        line
+        for line in CliRunner().invoke(app, ["trace", "eat/comparison", "method=at"]).output.splitlines()
+        if "MLflow" in line
+    )
+    assert "run 0123abcd (at digits/conv seed 1)" in line
     printed = CliRunner().invoke(app, ["trace", "eat/comparison", "method=at", "--json"]).output
     assert json.loads(printed) == json.loads(json.dumps(asdict(chain)))
 

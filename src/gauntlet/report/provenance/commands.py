@@ -41,8 +41,8 @@ def trace(
     if as_json:
         return json.dumps(asdict(chain), indent=2, default=lambda number: number.item())
     summary = TRACKED / f"{chain.scale}.json"
-    tracked = summary.is_file() and chain.study in read_json(summary)
-    return printed.text(chain, tracked)
+    tracked = read_json(summary).get(chain.study, {}) if summary.is_file() else {}
+    return printed.text(chain, tracked.get("runs", {}))
 
 
 def verify(what: Collection[str], progress: Callable[[list[Path]], Iterable[Path]]) -> tuple[str, bool]:

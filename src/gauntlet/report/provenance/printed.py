@@ -7,6 +7,7 @@ from typing import Any
 
 from gauntlet.report.claims.board import numbers
 from gauntlet.report.claims.words import evidence
+from gauntlet.report.links import search
 from gauntlet.report.provenance.chain import Chain, Data, Job, Trials
 from gauntlet.report.trials import flatten
 from gauntlet.report.vocabulary import BLOCK, CELL, scale_label
@@ -21,11 +22,11 @@ WHOLE = 2
 DIGITS = 16
 
 
-def text(chain: Chain, tracked: bool = False) -> str:
+def text(chain: Chain, tracked: Mapping[str, str]) -> str:
     """The chain from what was asked for down to data and commands.
 
     Args:
-        tracked: MLflow has the runs; their names are printed.
+        tracked: trial -> the id of its run in MLflow, as ``track`` left them.
     """
     lines = [f"{chain.kind} {chain.target}: {chain.study}, {scale_label(chain.scale)}"]
     lines += [f"  {line}" for line in _cut(_found(chain), ROWS)]
@@ -96,15 +97,15 @@ def _brief(entry: Trials) -> str:
     return f"{_name(entry)}: {entry.cell}, commit {commits or 'not recorded'}"
 
 
-def _whole(entry: Trials, tracked: bool) -> list[str]:
+def _whole(entry: Trials, tracked: Mapping[str, str]) -> list[str]:
     lines = [_name(entry), f"  cell  {entry.cell}"]
     for job in entry.jobs:
         lines += _job(job)
     settings = flatten(entry.config) or {"not here": "the job's sidecar is not on this machine"}
     lines += ["  configuration", *(f"    {key}: {value}" for key, value in settings.items())]
-    if tracked:
-        for run in entry.runs.values():
-            lines.append(f"  MLflow  run {run['name']!r}, tag gauntlet.trial = {run['trial']}")
+    for run in entry.runs.values():
+        if found := tracked.get(run["trial"]):
+            lines.append(f"  MLflow  run {found} ({run['name']}); search {search(run['trial'])}")
     return lines
 
 
