@@ -319,6 +319,93 @@ def claims(
 
 
 @app.command()
+def trace(
+    target: Annotated[
+        str, typer.Argument(help="A figure or table, a line of it, a claim, or a study.", metavar="WHAT")
+    ],
+    where: Annotated[
+        list[str] | None, typer.Argument(help="Which rows or trials.", metavar="COLUMN=VALUE")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--from", help="Gathered measurements, such as published/eat/desk; else found."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The scale file of the run; config/<scale>.yaml when absent.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, for programs.")] = False,
+) -> None:
+    """What a figure, a claim or a number came from: measurements, trials, commits, weights, data, commands.
+
+    \b
+    gauntlet trace paper_figures/eat/budget.pdf    a figure or table
+    gauntlet trace eat/budget method=at            those of its rows
+    gauntlet trace eat/budget:12                   line 12 of its CSV
+    gauntlet trace EAT-2                           a claim
+    gauntlet trace eat method=at seed=3 attack=worst    scores
+    gauntlet trace fedemd table=rounds round=4 label=7  another table
+    """
+    from gauntlet.plan import rows_of
+    from gauntlet.report.provenance import commands
+
+    def rows(study: str, scale: str) -> list[dict]:
+        return rows_of(study, scale, config)
+
+    typer.echo(commands.trace(target, where or [], folder=folder, config=config, as_json=as_json, rows=rows))
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Studies or paths; everything when absent.")
+    ] = None,
+) -> None:
+    """Hash data, weights, measurements and figures again, and compare with what was recorded of them.
+
+    Names what does not match, what is missing, and what nothing recorded. Exits with 1 when a file does not
+    match or is missing.
+    """
+    from gauntlet.report.provenance import commands
+
+    def progress(files: list[Path]):
+        with typer.progressbar(files, label=f"hashing {len(files)} files", file=sys.stderr) as bar:
+            yield from bar
+
+    text, well = commands.verify(what or (), progress)
+    typer.echo(text)
+    if not well:
+        raise typer.Exit(1)
+
+
+@app.command()
+def crate(
+    out: Annotated[Path, typer.Argument(help="A new folder, or a file that ends in .zip.")],
+    config: Config = Path("config/mini.yaml"),
+    study: Annotated[str | None, typer.Option(help="One study; all of the scale when absent.")] = None,
+) -> None:
+    """Pack a finished run for an archive: an RO-Crate with workflow, configuration, measurements and figures.
+
+    Data sets are not in it, but their hashes, licences and sources are.
+    """
+    from gauntlet.core.config import load_yaml
+    from gauntlet.plan import make_plan
+    from gauntlet.report.provenance import crate
+
+    plan = make_plan(load_yaml(config) | ({"study": study} if study else {}), file=config)
+    typer.echo(crate.build(out, {name: plan.root(name) for name in plan.studies}, config))
+
+
+@app.command()
+def cite(
+    studies: Annotated[list[str] | None, typer.Argument(help="Studies; all when absent.")] = None,
+) -> None:
+    """BibTeX of this software and of the papers of studies."""
+    from gauntlet.report.provenance.cite import bibtex
+
+    typer.echo(bibtex(studies or ()))
+
+
+@app.command()
 def track(
     config: Config,
     out: Annotated[Path | None, typer.Option(help="Write what was ingested to this JSON file.")] = None,

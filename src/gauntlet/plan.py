@@ -19,10 +19,9 @@ from gauntlet.core.config import Strict, load_yaml, parse
 from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.options import check_options
 from gauntlet.report import study as studies
-from gauntlet.report.study import Study
+from gauntlet.report.study import STUDIES, Study
 
 Block = Annotated[str, Field(pattern=r"^\d+(-\d+)?$", description='seeds of one job, "0-4" or "7"')]
-STUDIES = Path("config/studies")
 RECIPES = Path("config/recipes")
 IMAGES = ("arrays", "photos")  # the forms of datasets that a family takes which says nothing else
 Scales = Literal["smoke", "mini", "desk", "paper"]
@@ -203,6 +202,20 @@ class Plan:
             known = sorted({*trained, *(c.name for c in listed)})
             raise GauntletError(f"no cell {name!r} in this configuration", remedy=did_you_mean(name, known))
         return found[0]
+
+
+def rows_of(study: str, scale: str, file: str | Path | None = None) -> list[dict[str, Any]]:
+    """The rows of a study's cells (``StudyPlan.present``), measured or not; none where the scale lacks it.
+
+    Args:
+        file: the scale file; ``config/<scale>.yaml`` when None.
+    """
+    path = Path(file or f"config/{scale}.yaml")
+    content = load_yaml(path) if file or path.is_file() else {}
+    if study not in content.get("studies", {}):
+        return []
+    present, missing = make_plan({**content, "study": study}, file=path).part(study).present()
+    return present + missing
 
 
 def load_plan(path: str | Path) -> Plan:

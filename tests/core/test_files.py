@@ -86,3 +86,18 @@ def test_damaged_inputs_are_named(tmp_path):
         files.read_json(bad)
     with pytest.raises(GauntletError, match="no such file"):
         files.read_json(tmp_path / "absent")
+
+
+def test_a_sealed_file_is_what_was_written_until_it_is_edited(tmp_path):
+    path = tmp_path / "manifest.json"
+    value = {"cost": {10: 1.5, 9: [0.1, None]}, "name": "é"}
+    files.write_sealed(path, value)
+    assert files.read_sealed(path) == {"cost": {"10": 1.5, "9": [0.1, None]}, "name": "é"}
+    path.write_text(path.read_text().replace("1.5", "1.4"))
+    with pytest.raises(GauntletError, match=r"manifest\.json.*edited"):
+        files.read_sealed(path)
+
+
+def test_a_file_of_before_there_were_seals_is_read(tmp_path):
+    files.write_json(tmp_path / "old.json", {"a": 1})
+    assert files.read_sealed(tmp_path / "old.json") == {"a": 1}

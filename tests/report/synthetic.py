@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gauntlet.core.files import sha256_file, write_json, write_parquet
+from gauntlet.core.files import sha256_file, write_parquet, write_sealed
 from gauntlet.core.provenance import sidecar_path
 from gauntlet.report.gather import gather
 
@@ -118,7 +118,7 @@ def _write(path: Path, table: pd.DataFrame, **extra) -> None:
         "host": "secret-host",
         **extra,
     }
-    write_json(sidecar_path(path), sidecar)
+    write_sealed(sidecar_path(path), sidecar)
 
 
 def write_cell(
@@ -135,12 +135,13 @@ def write_cell(
     attacks = list(_budgets(evaluate))
     stream = np.random.SeedSequence([len(dataset), *method.encode(), seeds.start, *setting.encode()])
     rng = np.random.default_rng(stream)
+    read = {"inputs": {f"data/{dataset}/train_images.npy": "1" * 64}}
     train = folder / dataset / setting / method / f"seeds-{seeds.start}-{seeds.stop - 1}"
     attack = train / "attack-1"
     scores = _scores(method, dataset, seeds, rng, evaluate)
     if edit is not None:
         scores = edit(scores, method, dataset)
-    _write(attack / "scores.parquet", scores, config={"evaluate": evaluate})
+    _write(attack / "scores.parquet", scores, config={"evaluate": evaluate}, **read)
     count = 60
     labels = np.arange(count) % 5 * 2
     examples = [
@@ -157,7 +158,7 @@ def write_cell(
         for seed in seeds
         for name in ["clean", *attacks]
     ]
-    _write(attack / "examples.parquet", pd.concat(examples))
+    _write(attack / "examples.parquet", pd.concat(examples), **read)
     projections = [pd.DataFrame({"seed": pd.Series(dtype="int64"), "attack": pd.Series(dtype="str")})]
     columns = ["seed", "attack", "index", "label", "x", "y"]
     if seeds.start == 0:
@@ -176,7 +177,7 @@ def write_cell(
             )
             for name, width in spread.items()
         ]
-    _write(attack / "projections.parquet", pd.concat(projections).reindex(columns=columns))
+    _write(attack / "projections.parquet", pd.concat(projections).reindex(columns=columns), **read)
     checks = ["more_steps", "bigger_eps", "unbounded", "transfer", "random_noise"]
     sanity = [
         (seed, name, check, "recall@1", 0.1, 0.2, not (flagged and check == "unbounded" and seed == 0))
@@ -185,7 +186,7 @@ def write_cell(
         for check in checks
     ]
     names = ["seed", "attack", "check", "metric", "value", "bound", "passed"]
-    _write(attack / "sanity.parquet", pd.DataFrame(sanity, columns=names))
+    _write(attack / "sanity.parquet", pd.DataFrame(sanity, columns=names), **read)
     members = MEMBERS.get(method, 1)
     steps = 1 if method in ("none", "mixup", "none_x3") else 6
     training = [
@@ -197,6 +198,7 @@ def write_cell(
     _write(
         train / "training.parquet",
         pd.DataFrame(training, columns=["seed", "epoch", "member", "loss", "passes"]),
+        **read,
         cost={
             "per_seed": {
                 "seconds_per_epoch": {str(seed): members + seed / 10 for seed in seeds},
@@ -210,7 +212,11 @@ def write_cell(
         for epoch in range(3)
         for member in range(members)
     ]
-    _write(train / "spread.parquet", pd.DataFrame(distances, columns=["seed", "epoch", "member", "distance"]))
+    _write(
+        train / "spread.parquet",
+        pd.DataFrame(distances, columns=["seed", "epoch", "member", "distance"]),
+        **read,
+    )
     block = f"{seeds.start}-{seeds.stop - 1}"
     steps = {"train": train, "attack": attack}
     return {

@@ -4,7 +4,7 @@ import matplotlib
 import pytest
 from synthetic import EAT, EVALUATE, QUERIES, build
 
-from gauntlet.core.files import read_json, write_json
+from gauntlet.core.files import read_sealed, write_sealed
 from gauntlet.report import figures, style, tables
 from gauntlet.report.budgets import Budget, budgets, norm, note
 from gauntlet.report.measurements import read
@@ -84,10 +84,10 @@ def test_measurements_that_do_not_say_the_norm_are_shown_without(queries, tmp_pa
     folder.mkdir()
     for path in queries.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    manifest = read_json(folder / "manifest.json")
+    manifest = read_sealed(folder / "manifest.json")
     for cell in manifest["cells"]:
         del cell["attack"]["attacks"]
-    write_json(folder / "manifest.json", manifest)
+    write_sealed(folder / "manifest.json", manifest)
     old = read(folder)
     assert norm(old, BLOCK, "eps") == ""
     assert note(old, BLOCK, ["nearest_positive", "worst"]) == (

@@ -5,7 +5,7 @@ import pytest
 from synthetic import TABLES, write_cell
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import sha256_file, write_parquet
+from gauntlet.core.files import read_sealed, sha256_file, write_parquet
 from gauntlet.core.provenance import Recorder
 from gauntlet.core.tables.every import COLUMNS
 from gauntlet.report.gather import gather
@@ -42,7 +42,7 @@ def test_what_was_gathered_before_there_were_settings_has_none(tmp_path):
     hole = {"dataset": "digits", "architecture": "conv", "method": "at", "block": "0-1"}
     cell = write_cell(tmp_path / "jobs", "digits", "none", range(2))
     out = gather([cell], tmp_path / "out", "eat", "mini", [hole], tables=TABLES)
-    manifest = json.loads((out / "manifest.json").read_text())
+    manifest = read_sealed(out / "manifest.json")
     for name in TABLES:
         write_parquet(
             out / f"{name}.parquet", pd.read_parquet(out / f"{name}.parquet").drop(columns="setting")
@@ -143,3 +143,9 @@ def test_what_needed_trainings_took_is_kept(cells, tmp_path):
     assert {key: needed["shadows"][key] for key in ("device", "seconds", "started")} == {
         key: sidecar[key] for key in ("device", "seconds", "started")
     }
+
+
+def test_a_run_that_has_not_come_to_gathering_says_so(tmp_path):
+    with pytest.raises(GauntletError, match="has not come this far") as caught:
+        read(tmp_path / "results/studies/eat/mini")
+    assert "source=published" in caught.value.remedy

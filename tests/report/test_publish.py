@@ -5,7 +5,7 @@ import pytest
 from synthetic import TABLES, write_cell
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import read_json, sha256_file, write_json, write_parquet
+from gauntlet.core.files import read_sealed, sha256_file, write_parquet, write_sealed
 from gauntlet.report import derived
 from gauntlet.report import publish as publishing
 from gauntlet.report.gather import gather
@@ -117,9 +117,9 @@ def test_cells_of_this_run_replace_and_others_stay(run, target):
 
 def test_environments_are_those_of_each_cell(run, target):
     out = run("none")
-    manifest = read_json(out / "manifest.json")
+    manifest = read_sealed(out / "manifest.json")
     manifest["environments"] = [{"python": "3.12"}]
-    write_json(out / "manifest.json", manifest)
+    write_sealed(out / "manifest.json", manifest)
     publish(out, target)
     publish(run("at"), target, add=True)
     both = read(target).manifest
@@ -166,9 +166,9 @@ def test_seeds_in_two_blocks_are_refused(run, target):
 
 def test_seeds_of_other_settings_are_refused(run, target):
     out = run("at")
-    manifest = read_json(out / "manifest.json")
+    manifest = read_sealed(out / "manifest.json")
     manifest["cells"][0]["train"]["folder"] = "results/dml/digits/conv/at-0000/seeds-0-1"
-    write_json(out / "manifest.json", manifest)
+    write_sealed(out / "manifest.json", manifest)
     publish(out, target)
     with pytest.raises(GauntletError, match="other settings"):
         publish(run("at", start=2), target, add=True)
@@ -176,14 +176,14 @@ def test_seeds_of_other_settings_are_refused(run, target):
 
 def test_what_was_published_before_there_were_settings_can_be_added_to(run, target):
     out = run("at")
-    manifest = read_json(out / "manifest.json")
+    manifest = read_sealed(out / "manifest.json")
     for name in TABLES:
         write_parquet(
             out / f"{name}.parquet", pd.read_parquet(out / f"{name}.parquet").drop(columns="setting")
         )
         manifest["tables"][name]["sha256"] = sha256_file(out / f"{name}.parquet")
     del manifest["cells"][0]["setting"], manifest["derived"]
-    write_json(out / "manifest.json", manifest)
+    write_sealed(out / "manifest.json", manifest)
     publish(out, target)
     publish(run("at", start=2), target, add=True)
     assert trials(target, setting="") == {("at", seed) for seed in range(4)}

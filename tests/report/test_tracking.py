@@ -516,10 +516,11 @@ def test_the_dataset_is_an_input_with_its_version_and_where_it_is_from():
     from gauntlet.report.mlflow_inputs import inputs
 
     version = "214ce952495f5ac83ecf65aa45d8a5b1.dir"
-    weights = {"datasets/weights/resnet18.safetensors": "ab" * 32}
-    (mnist, tags), (file, _) = inputs(
-        {"dataset": "fashion-mnist"}, {"data_version": version, "inputs": weights}
-    )
+    read = {
+        "data/fashion-mnist/train_images.npy": "cd" * 32,  # of the dataset
+        "datasets/weights/resnet18.safetensors": "ab" * 32,
+    }
+    (mnist, tags), (file, _) = inputs({"dataset": "fashion-mnist"}, {"data_version": version, "inputs": read})
     assert (mnist.name, mnist.digest, tags[0].value) == ("fashion-mnist", version, "training")
     assert json.loads(mnist.source)["url"].startswith("http")
     assert json.loads(mnist.profile)["train examples"] == 60_000

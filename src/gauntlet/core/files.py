@@ -99,6 +99,36 @@ def read_json(path: str | Path) -> Any:
         ) from error
 
 
+#: The key under which a sealed file keeps the digest of all others.
+SEAL = "seal"
+
+
+def write_sealed(path: str | Path, value: dict[str, Any]) -> None:
+    """``write_json``, with a digest of ``value``: ``read_sealed`` sees an edit. No signature: who edits on
+    purpose can seal again."""
+    write_json(path, {**value, SEAL: _seal(value)})
+
+
+def read_sealed(path: str | Path) -> dict[str, Any]:
+    """What ``write_sealed`` wrote. A file without a seal, of an earlier version, is taken as it is.
+
+    Raises:
+        GauntletError: the file is absent, is not JSON, or was edited.
+    """
+    value = read_json(path)
+    if value.pop(SEAL, None) not in (None, _seal(value)):
+        raise GauntletError(
+            "this file was edited after it was written (its seal differs)",
+            file=path,
+            remedy="restore it (git checkout, for published/), or delete its folder and run again",
+        )
+    return value
+
+
+def _seal(value: dict[str, Any]) -> str:
+    return digest_json(json.loads(json.dumps(value)))  # as it is read again: keys are strings
+
+
 def write_rows(path: str | Path, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
     """Write rows as zstd Parquet, without pandas: importing it takes a job longer than the table.
 

@@ -10,11 +10,15 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gauntlet.core.files import read_json, sha256_file, write_json
+from gauntlet.core.files import read_sealed, sha256_file, write_sealed
+
+#: What the name of a payload is followed by in that of its sidecar.
+SIDECAR = ".provenance.json"
 
 #: Libraries whose version can change a number.
 LIBRARIES = ("torch", "torchvision", "numpy", "faiss-cpu", "faiss-gpu", "scikit-learn", "scipy", "pandas")
@@ -23,7 +27,7 @@ LIBRARIES = ("torch", "torchvision", "numpy", "faiss-cpu", "faiss-gpu", "scikit-
 def sidecar_path(payload: str | Path) -> Path:
     """``model.safetensors`` -> ``model.safetensors.provenance.json``."""
     payload = Path(payload)
-    return payload.with_name(payload.name + ".provenance.json")
+    return payload.with_name(payload.name + SIDECAR)
 
 
 class Recorder:
@@ -34,13 +38,19 @@ class Recorder:
         config: everything that determined the payload, JSON-ready.
         inputs: files that were read.
         pin: DVC's pin of the dataset that was read.
+        verified: SHA-256 of files that were read and compared with it, such as those of a dataset.
     """
 
     def __init__(
-        self, step: str, config: dict[str, Any], inputs: list[str | Path] = (), pin: Path | None = None
+        self,
+        step: str,
+        config: dict[str, Any],
+        inputs: list[str | Path] = (),
+        pin: Path | None = None,
+        verified: Mapping[str, str] | None = None,
     ):
         self.step, self.config, self.pin = step, config, pin
-        self.inputs = {str(path): sha256_file(path) for path in inputs}
+        self.inputs = {str(path): sha256_file(path) for path in inputs} | dict(verified or {})
         self.started = time.time()
         self._clock = time.perf_counter()
 
@@ -61,14 +71,15 @@ class Recorder:
             **extra,
         }
         for payload in map(Path, payloads):
-            write_json(
+            write_sealed(
                 sidecar_path(payload),
                 {**common, "payload": payload.name, "sha256": sha256_file(payload)},
             )
 
 
 def read_sidecar(payload: str | Path) -> dict[str, Any]:
-    return read_json(sidecar_path(payload))
+    """Raises GauntletError when it is absent, damaged or edited."""
+    return read_sealed(sidecar_path(payload))
 
 
 def commit() -> str:

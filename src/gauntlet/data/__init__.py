@@ -9,12 +9,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gauntlet.data.registry import folder, names, pin
+from gauntlet.data.registry import folder, names, provenance
 
 if TYPE_CHECKING:
     from gauntlet.data.dataset import AnySet, Dataset
 
-__all__ = ["folder", "load", "names", "pin"]
+__all__ = ["folder", "load", "names", "provenance"]
 
 
 def load(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -490,9 +490,15 @@ def names() -> list[str]:
     return sorted(load())
 
 
-def pin(name: str) -> Path:
-    """DVC's pin of the prepared set; see ``Entry.pin``."""
-    return entry(name).pin
+def provenance(name: str, other: str | None = None) -> dict[str, Any]:
+    """What a ``core.provenance.Recorder`` keeps of the sets that a step loads.
+
+    Returns: ``pin``, that of ``name``, and ``verified``: prepared file (relative to the repository's root)
+        -> SHA-256, of both; loading a set compares them.
+    """
+    read = [entry(each) for each in (name, other) if each]
+    hashes = {f"{e.folder}/{file}": digest for e in read for file, digest in (e.prepared or {}).items()}
+    return {"pin": read[0].pin, "verified": hashes}
 
 
 def folder(name: str) -> Path:

@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import atomic, read_parquet, sha256_file, write_json, write_parquet
-from gauntlet.core.provenance import read_sidecar, sidecar_path
+from gauntlet.core.files import (
+    atomic,
+    read_parquet,
+    read_sealed,
+    sha256_file,
+    write_parquet,
+    write_sealed,
+)
+from gauntlet.core.provenance import SIDECAR, read_sidecar, sidecar_path
 from gauntlet.core.tables.every import COLUMNS
 from gauntlet.report.derived import derive
 from gauntlet.report.frames import whole
@@ -17,7 +24,7 @@ from gauntlet.report.study import DerivedEntry
 from gauntlet.report.vocabulary import CELL
 
 #: What the manifest keeps of a sidecar. The host and the command line stay behind.
-KEPT = ("commit", "data_version", "device", "started", "seconds", "cost")
+KEPT = ("commit", "data_version", "device", "started", "seconds", "cost", "inputs")
 
 
 def gather(
@@ -65,7 +72,7 @@ def gather(
                 for hole in sorted(missing, key=order)
             ],
         }
-        write_json(folder / MANIFEST, manifest)
+        write_sealed(folder / MANIFEST, manifest)
     return out
 
 
@@ -118,6 +125,7 @@ def _describe(cell: dict[str, Any], environments: list[dict]) -> dict[str, Any]:
         entry[step] = {
             "folder": Path(folder).as_posix(),
             "environment": environments.index(environment),
+            "outputs": _outputs(Path(folder)),
             **{key: sidecar[key] for key in KEPT if key in sidecar},
         }
         if attacks := _attacks(sidecar.get("config", {}).get("evaluate", {})):
@@ -128,10 +136,16 @@ def _describe(cell: dict[str, Any], environments: list[dict]) -> dict[str, Any]:
     return entry
 
 
+def _outputs(folder: Path) -> dict[str, str]:
+    """Name -> SHA-256 of all that a job wrote: its tables and, of a training, its weights."""
+    sidecars = sorted(folder.glob(f"*{SIDECAR}"))
+    return {path.name.removesuffix(SIDECAR): read_sealed(path)["sha256"] for path in sidecars}
+
+
 def _trained(weights: Path) -> dict[str, Any]:
     """What the training of some weights took."""
     sidecar = read_sidecar(weights)
-    kept = {key: sidecar[key] for key in ("device", "started", "seconds") if key in sidecar}
+    kept = {key: sidecar[key] for key in ("commit", "device", "started", "seconds") if key in sidecar}
     return {"folder": weights.parent.as_posix(), **kept}
 
 

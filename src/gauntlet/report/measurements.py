@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import read_json, read_parquet, sha256_file
+from gauntlet.core.files import read_parquet, read_sealed, sha256_file
 from gauntlet.report.frames import as_scores, empty, whole
 from gauntlet.report.vocabulary import BLOCK, CELL
 
@@ -38,6 +38,13 @@ class Measurements:
     def missing(self) -> list[dict[str, Any]]:
         """Cells that were asked for and have no result: the names in ``CELL``, block, log."""
         return self.manifest["missing"]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files of the folder -> their SHA-256."""
+        tables = {f"{name}.parquet": entry["sha256"] for name, entry in self.manifest["tables"].items()}
+        found = {MANIFEST: sha256_file(self.folder / MANIFEST), **tables}
+        return {(self.folder / name).as_posix(): digest for name, digest in found.items()}
 
     @cached_property
     def scores(self):
@@ -162,10 +169,18 @@ def read(folder: str | Path) -> Measurements:
     """Open a folder of gathered measurements (``results/studies/...`` or ``published/...``).
 
     Raises:
-        GauntletError: no manifest, or a table that is absent or not the one the manifest names.
+        GauntletError: no manifest or one that was edited, or a table that is absent or not the one the
+            manifest names.
     """
     folder = Path(folder)
-    manifest = read_json(folder / MANIFEST)
+    if not (folder / MANIFEST).is_file():
+        raise GauntletError(
+            "no measurements were gathered here: the run has not come this far",
+            file=folder,
+            remedy="snakemake goes on where it stopped; with --config source=published it draws what is"
+            " published",
+        )
+    manifest = read_sealed(folder / MANIFEST)
     for name, entry in sorted(manifest["tables"].items()):
         path = folder / f"{name}.parquet"
         if not path.is_file():

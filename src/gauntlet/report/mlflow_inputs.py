@@ -26,7 +26,10 @@ def inputs(spec: dict[str, Any], training: dict[str, Any]) -> list[tuple[Dataset
     found = []
     if version := training.get("data_version"):
         found.append((_dataset(spec["dataset"], version), [InputTag(CONTEXT, "training")]))
+    sets = {registry.folder(name) for name in registry.names()}
     for path, digest in (training.get("inputs") or {}).items():
+        if Path(path).parent in sets:  # of the dataset above
+            continue
         file = Dataset(
             name=Path(path).name,
             digest=digest[:DIGEST],

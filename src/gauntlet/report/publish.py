@@ -9,7 +9,7 @@ from typing import Any
 
 from gauntlet.core.blocks import seeds_of
 from gauntlet.core.errors import GauntletError, did_you_mean
-from gauntlet.core.files import atomic, write_json
+from gauntlet.core.files import atomic, write_sealed
 from gauntlet.report.derived import derive
 from gauntlet.report.frames import types, whole
 from gauntlet.report.gather import order, write_tables
@@ -57,7 +57,7 @@ def publish(
         else:
             for name in measurements.manifest["tables"]:
                 shutil.copyfile(source / f"{name}.parquet", folder / f"{name}.parquet")
-            write_json(folder / MANIFEST, measurements.manifest)
+            write_sealed(folder / MANIFEST, measurements.manifest)
         _check_size(folder, target)
     return sorted(target.iterdir())
 
@@ -115,7 +115,7 @@ def _write_both(
         "missing": _holes([*new.missing, *old.missing], cells),
         "tables": write_tables(folder, frames),
     }
-    write_json(folder / MANIFEST, manifest)
+    write_sealed(folder / MANIFEST, manifest)
 
 
 def _key(cell: dict[str, Any]) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ from gauntlet.report.vocabulary import ARCHITECTURES, ATTACKS, DATASETS, METRICS
 
 Scale = Literal["smoke", "mini", "desk", "paper"]
 
+#: Where studies are declared, relative to the repository's root.
+STUDIES = Path("config/studies")
+
 
 class Paper(Strict):
     authors: str

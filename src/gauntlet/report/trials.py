@@ -96,7 +96,7 @@ def run_name(spec: dict[str, Any], seed: int) -> str:
 
 def parameters(spec: dict[str, Any], seed: int | None = None) -> dict[str, str]:
     """All that determined the trial (the cell, without a seed), flat: ``{"train.lr": "0.001", ...}``."""
-    flat = _flatten({**spec["identity"], "evaluate": spec.get("evaluate", {})})
+    flat = flatten({**spec["identity"], "evaluate": spec.get("evaluate", {})})
     named = {"label": spec["method"]} | ({} if seed is None else {"seed": str(seed)})
     return named | ({"setting": spec["setting"]} if spec["setting"] else {}) | flat
 
@@ -111,11 +111,12 @@ def labels(study: str, spec: dict[str, Any], seed: int | None = None) -> dict[st
     }
 
 
-def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
+def flatten(value: Any, prefix: str = "") -> dict[str, str]:
+    """Nested settings under dotted keys, as text."""
     if isinstance(value, dict):
         found: dict[str, str] = {}
         for key, inner in value.items():
-            found |= _flatten(inner, f"{prefix}.{key}" if prefix else str(key))
+            found |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))
         return found
     return {prefix: str(value)}
 

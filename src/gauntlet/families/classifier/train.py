@@ -61,7 +61,7 @@ def run(
     """
     what = parse(Identity, identity, file="identity")
     config = {"identity": identity, "seeds": seeds}
-    recorder = Recorder("classifier train", config, pin=data.pin(identity["dataset"]))
+    recorder = Recorder("classifier train", config, **data.provenance(identity["dataset"]))
     device = torch.device(device)
     dataset = data.load(what.dataset, data_folder)
 

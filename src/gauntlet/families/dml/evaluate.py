@@ -65,7 +65,7 @@ def run(
     weights = trained(*(path for path in (model, surrogate) if path is not None))
     device = torch.device(device)
     config = {"identity": identity, "evaluate": evaluate, "seeds": seeds}
-    recorder = Recorder("dml evaluate", config, weights, pin=data.pin(identity["dataset"]))
+    recorder = Recorder("dml evaluate", config, weights, **data.provenance(identity["dataset"]))
     faiss.omp_set_num_threads(torch.get_num_threads())
     dataset = data.load(identity["dataset"], data_folder)
     architecture = identity["architecture"]

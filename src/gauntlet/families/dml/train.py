@@ -68,7 +68,7 @@ def run(
     what = parse(Identity, identity, file="identity")
     config = {"identity": identity, "seeds": seeds}
     inputs = [weights.path(what.architecture)] if what.train.pretrained else []
-    recorder = Recorder("dml train", config, inputs, pin=data.pin(identity["dataset"]))
+    recorder = Recorder("dml train", config, inputs, **data.provenance(identity["dataset"]))
     device = torch.device(device)
     dataset = data.load(what.dataset, data_folder)
 

@@ -46,7 +46,7 @@ def run(
     """
     what = parse(Identity, identity, file="identity")
     config = {"identity": identity, "seeds": seeds}
-    recorder = Recorder("federated train", config, pin=data.pin(identity["dataset"]))
+    recorder = Recorder("federated train", config, **data.provenance(identity["dataset"]))
     device = torch.device(device)
     dataset = data.load(what.dataset, data_folder)
 

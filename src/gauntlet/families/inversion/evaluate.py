@@ -66,7 +66,7 @@ def run(
     settings = parse(Evaluate, evaluate, file="evaluate")
     (model,), device = trained(model), torch.device(device)
     config = {"identity": identity, "evaluate": evaluate, "seeds": seeds}
-    recorder = Recorder("inversion attack", config, [model], pin=data.pin(identity["dataset"]))
+    recorder = Recorder("inversion attack", config, [model], **data.provenance(identity["dataset"]))
     dataset = data.load(identity["dataset"], data_folder)
     attack_block(
         recorder,

@@ -57,7 +57,7 @@ def run(
             remedy="let all take part, so that every client is a target in every observed round",
         )
     config = {"identity": identity, "seeds": seeds}
-    recorder = Recorder("inversion train", config, pin=data.pin(identity["dataset"]))
+    recorder = Recorder("inversion train", config, **data.provenance(identity["dataset"]))
     device = torch.device(device)
     dataset = data.load(what.dataset, data_folder)
 

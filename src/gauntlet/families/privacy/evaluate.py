@@ -93,7 +93,7 @@ def run(
     settings, what = parse(Evaluate, evaluate, file="evaluate"), parse(Identity, identity, file="identity")
     files = trained(target, what="federation") + (trained(shadows, what="shadow models") if shadows else [])
     device, config = torch.device(device), {"identity": identity, "evaluate": evaluate, "seeds": seeds}
-    recorder = Recorder("privacy attack", config, files, pin=data.pin(identity["dataset"]))
+    recorder = Recorder("privacy attack", config, files, **data.provenance(identity["dataset"]))
     dataset = data.load(what.dataset, data_folder)
     exchanged = _exchanged(target)
 

@@ -60,7 +60,7 @@ def run(
     """
     what = parse(Identity, identity, file="identity")
     recorder = Recorder(
-        "shadows train", {"identity": identity, "seeds": seeds}, pin=data.pin(identity["dataset"])
+        "shadows train", {"identity": identity, "seeds": seeds}, **data.provenance(identity["dataset"])
     )
     device = torch.device(device)
     dataset = data.load(what.dataset, data_folder)

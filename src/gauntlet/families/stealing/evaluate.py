@@ -68,7 +68,7 @@ def run(
     settings = parse(Evaluate, evaluate, file="evaluate")
     (model, target), device = trained(model, target), torch.device(device)
     config = {"identity": identity, "evaluate": evaluate, "seeds": seeds}
-    recorder = Recorder("stealing attack", config, [model, target], pin=data.pin(identity["dataset"]))
+    recorder = Recorder("stealing attack", config, [model, target], **data.provenance(identity["dataset"]))
     dataset = data.load(identity["dataset"], data_folder)
     attack_block(
         recorder,

@@ -74,7 +74,8 @@ def run(
     what = parse(Identity, identity, file="identity")
     (target,) = block.trained(target, what="target")
     config = {"identity": identity, "seeds": seeds}
-    recorder = Recorder("stealing train", config, [target], pin=data.pin(identity["dataset"]))
+    sets = data.provenance(identity["dataset"], what.method.natural)
+    recorder = Recorder("stealing train", config, [target], **sets)
     device = torch.device(device)
     dataset = data.load(what.dataset, data_folder)
 

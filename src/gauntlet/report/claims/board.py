@@ -10,6 +10,8 @@ from gauntlet.core.files import write_json
 from gauntlet.report.claims.judge import judge_study
 from gauntlet.report.claims.statistics import HOLDS, NOT_MEASURED
 from gauntlet.report.claims.words import evidence, unique
+from gauntlet.report.measurements import read
+from gauntlet.report.provenance.drawn import record_claims
 
 RULE = (
     "The 95% t interval over seeds (paired where two methods are compared) against a declared margin: "
@@ -24,11 +26,13 @@ RULE = (
 def judge_all(
     studies: Iterable[tuple[str | Path, str | Path]], out: str | Path | None = None
 ) -> dict[str, Any]:
-    """Judge (study file, measurements folder) pairs; write ``claims.json`` when ``out`` is given."""
+    """Judge (study file, measurements folder) pairs; write ``claims.json`` to ``out``, with a sidecar."""
+    studies = list(studies)
     judged = [judge_study(study_file, folder) for study_file, folder in studies]
     claims = {"rule": RULE, "studies": {entry["study"]: entry for entry in judged}}
     if out is not None:
         write_json(out, claims)
+        record_claims(out, [read(folder) for _, folder in studies])
     return claims
 
 

@@ -15,6 +15,7 @@ from gauntlet.core.errors import GauntletError, did_you_mean
 from gauntlet.core.files import atomic
 from gauntlet.core.registry import resolve
 from gauntlet.report.measurements import Measurements, read
+from gauntlet.report.provenance.drawn import record
 from gauntlet.report.study import Study, load
 
 #: What the files of this folder register.
@@ -35,16 +36,20 @@ def draw(study_file: str | Path, name: str, folder: str | Path, stem: str | Path
         name: a key of the study's ``figures``.
         stem: output path without extension (``paper_figures/eat/budget``).
 
-    Returns: the files written: ``.pdf``, ``.png`` (200 dpi) and ``.csv`` (the numbers drawn).
+    Returns: the files written: ``.pdf``, ``.png`` (200 dpi) and ``.csv`` (the numbers drawn), which has a
+        sidecar.
 
     Raises:
         GauntletError: no such figure or option, or the measurements were altered.
     """
     from gauntlet.report import style
 
+    measurements = read(folder)
     with style.context():
-        figure, frame = make(load(study_file), name, read(folder), file=study_file)
-        return save(figure, frame, stem)
+        figure, frame = make(load(study_file), name, measurements, file=study_file)
+        paths = save(figure, frame, stem)
+    record("study figure", name, measurements, paths)
+    return paths
 
 
 def make(study: Study, name: str, measurements: Measurements, *, file: str | Path = ""):

@@ -14,6 +14,7 @@ from gauntlet.core.files import write_text
 from gauntlet.core.registry import resolve
 from gauntlet.report.figures import check_options
 from gauntlet.report.measurements import Measurements, read
+from gauntlet.report.provenance.drawn import record
 from gauntlet.report.study import Study, load
 from gauntlet.report.tables import render
 
@@ -34,9 +35,9 @@ def make(study: Study, name: str, measurements: Measurements, *, file: str | Pat
 
 
 def write(study_file: str | Path, name: str, folder: str | Path, stem: str | Path) -> list[Path]:
-    """Write one table of a study from the measurements in ``folder``: ``.csv``, ``.md``, ``.tex``."""
-    study = load(study_file)
-    table = make(study, name, read(folder), file=study_file)
+    """Write one table of a study from the measurements in ``folder``: CSV, Markdown, LaTeX and a sidecar."""
+    study, measurements = load(study_file), read(folder)
+    table = make(study, name, measurements, file=study_file)
     written = []
     for extension, text in (
         ("csv", render.csv(table)),
@@ -45,4 +46,5 @@ def write(study_file: str | Path, name: str, folder: str | Path, stem: str | Pat
     ):
         written.append(Path(f"{stem}.{extension}"))
         write_text(written[-1], text)
+    record("study table", name, measurements, written)
     return written
