@@ -290,7 +290,7 @@ def study_push(study: str, config: Config) -> None:
 
 @study_app.command("pull")
 def study_pull(study: str, config: Config) -> None:
-    """Pull what a study lacks of weights and measurements; Snakemake goes on from them, and retrains nothing."""
+    """Pull the weights and measurements that a study lacks here; Snakemake goes on from them."""
     from gauntlet import runs
     from gauntlet.plan import load_plan
 

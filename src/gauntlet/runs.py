@@ -1,14 +1,16 @@
 """Carry a study's weights and measurements from one clone to another, through DVC.
 
 ``runs/<study>/<scale>.dvc`` pins a folder that mirrors the study's part of ``results/``, with what Snakemake
-recorded of each output. So in the other clone Snakemake knows these outputs as if it had made them: it makes none
-of them again, until their settings or code change.
+recorded of each output. So in the other clone Snakemake knows these outputs as if it had made them: it makes
+none of them again, until their settings or code change.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +29,7 @@ RECORDS = "snakemake.json"
 
 
 def push(plan: Plan, study: str) -> tuple[Path, int]:
-    """Add what there is of a study's outputs to DVC and push it. Returns the pin, to be committed, and how many.
+    """Add what there is of a study's outputs to DVC and push it. Returns the pin to commit, and their number.
 
     Raises:
         GauntletError: nothing is there; an output differs from its provenance file; DVC's reason.
@@ -56,8 +58,8 @@ def pull(plan: Plan, study: str) -> int:
     """Bring the pinned outputs that ``results/`` lacks and this configuration has. Returns how many.
 
     Raises:
-        GauntletError: there is no pin; DVC's reason; an output differs from its provenance file, and then none
-            is brought.
+        GauntletError: there is no pin; DVC's reason; an output differs from its provenance file, and none is
+            brought then.
     """
     pin = _pin(plan, study)
     if not pin.is_file():
@@ -76,10 +78,11 @@ def pull(plan: Plan, study: str) -> int:
             records = read_json(pinned / RECORDS)
             wanted = [(path, RESULTS / path.relative_to(pinned)) for path in found]
             wanted = [(path, output) for path, output in wanted if not output.is_file()]
-            for path, output in wanted:  # the trained before the measured, as their times must be
+            now = time.time_ns()  # one time for all: none is older than what it was made from
+            for path, output in wanted:
                 if (record := records.get(str(output))) is not None:
                     write_json(_record(output), record)  # first: an output without it is never made again
-                _copy(path, output)
+                _copy(path, output, now)
         finally:
             shutil.rmtree(pinned, ignore_errors=True)
     return len(wanted)
@@ -91,7 +94,7 @@ def _pin(plan: Plan, study: str) -> Path:
 
 
 def _outputs(plan: Plan, study: str, root: Path) -> Iterator[Path]:
-    """The study's outputs below ``root`` that have provenance files: first what is trained, then the measured."""
+    """The study's outputs below ``root`` that have provenance files."""
     own = Plan(plan.scale, {study: plan.part(study)})
     folders = [cell.train_folder for cell in own.trained().values()]
     folders += [made for cell in own.cells() for made in cell.steps.values()]
@@ -110,11 +113,13 @@ def _check(path: Path) -> None:
         )
 
 
-def _copy(path: Path, target: Path) -> None:
-    """The output, and its provenance file before it."""
+def _copy(path: Path, target: Path, stamp: int | None = None) -> None:
+    """The output, and its provenance file before it; of this time in nanoseconds, if one is given."""
     for source, copy in ((sidecar_path(path), sidecar_path(target)), (path, target)):
         with atomic(copy) as temporary:
             shutil.copyfile(source, temporary)
+            if stamp is not None:
+                os.utime(temporary, ns=(stamp, stamp))
 
 
 def _record(output: Path) -> Path:
