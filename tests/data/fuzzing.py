@@ -56,7 +56,7 @@ def mat(content: bytes, scratch: Path) -> None:
         structs.structs(content, path, "annotations", ("relative_im_path", "class"))
     with suppress(GauntletError):
         structs.cells(content, path, "class_names")
-    listed = {split: {"name": f"{split}.mat", "size": 1, "sha256": "0" * 64} for split in svhn.SPLITS}
+    listed = {split: {"name": f"{split}.mat", "size": 1, "sha256": "0" * 64} for split in ("train", "test")}
     entry = ten_classes(reader="svhn", shape=[3, 2, 2], counts={"train": 1, "test": 1}, files=listed)
     svhn.read({"train": path, "test": path}, entry)
 

@@ -298,6 +298,9 @@ class _Bounded:
     def tell(self) -> int:
         return self.file.tell()
 
+    def seekable(self) -> bool:
+        return True
+
 
 def _sound(
     tar: tarfile.TarFile, archive: Path, number: Iterator[int] | None = None
