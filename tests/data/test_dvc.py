@@ -165,6 +165,12 @@ def test_a_pin_that_is_none(tmp_path):
     assert caught.value.file == tmp_path / "data.dvc"
 
 
+def test_a_set_without_a_pin(tmp_path):
+    with pytest.raises(GauntletError, match="does not pin") as caught:
+        list(objects.faults(tmp_path / "data.dvc", tmp_path, tmp_path))
+    assert caught.value.remedy == "leave out --dvc"
+
+
 def test_damaged_objects_are_mended_by_the_printed_remedies(upstream, tmp_path, monkeypatch):
     """DVC itself says that all is well: it trusts a read-only object by its name."""
     repo, store = upstream

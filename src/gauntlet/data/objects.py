@@ -28,7 +28,7 @@ def faults(pin: Path, root: Path, folder: str | Path) -> Iterator[tuple[Path, st
         folder: what the pin's listing has outside of this folder is left out.
 
     Raises:
-        GauntletError: ``pin`` is not such a file.
+        GauntletError: ``pin`` is not there, or no such file.
     """
     for md5, path in _listed(pin, root, folder):
         found = place(root, md5)
@@ -48,6 +48,8 @@ def _listed(pin: Path, root: Path, folder: str | Path) -> Iterator[tuple[str, st
     try:
         (out,) = yaml.safe_load(pin.read_text(encoding="utf-8"))["outs"]
         md5, base = str(out["md5"]), pin.parent / str(out["path"])
+    except FileNotFoundError as error:
+        raise GauntletError("DVC does not pin this set", file=pin, remedy="leave out --dvc") from error
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise GauntletError(f"not a file of DVC ({error})", file=pin, remedy="git restore it") from error
     yield md5, str(base)
