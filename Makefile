@@ -25,11 +25,11 @@ export TORCH_INDEX
 RUN := PATH="$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup reproduce test test_slurm lint format lock bench clean
+.PHONY: help python setup reproduce test test_slurm test_remotes lint format lock bench clean
 
 help: ## show this list
 	@echo "Gauntlet: machine-learning security papers, re-run and judged. Targets:"
-	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "Options:"
 	@echo "  SCALE=smoke|mini|desk|paper  STUDY=<name>  CORES=<n>     for reproduce (mini, all studies, all cores)"
 	@echo "  ENV=cpu|gpu|test  PYTHON=<command>                       for setup (cpu; the first Python 3.11 or 3.12)"
@@ -48,11 +48,15 @@ reproduce: setup ## get the data, run the studies, draw the figures, judge the c
 
 test: python ## build the test environment and run the tests
 	@$(PYTHON) envs/setup.py test
-	@$(RUN) python -m pytest -n $(JOBS) --dist loadgroup --ignore tests/slurm $(ARGS)
+	@$(RUN) python -m pytest -n $(JOBS) --dist loadgroup --ignore tests/slurm --ignore tests/remotes $(ARGS)
 
 test_slurm: python ## the tests on a real Slurm that they start here (Debian, as root: docs/cluster.md)
 	@$(PYTHON) envs/setup.py test
 	@$(RUN) python -m pytest tests/slurm $(ARGS)
+
+test_remotes: python ## the tests of DVC remotes on real servers that they start here (sshd, nginx: docs/data.md)
+	@$(PYTHON) envs/setup.py test
+	@$(RUN) python -m pytest tests/remotes $(ARGS)
 
 lint: python ## check style: ruff, snakefmt, snakemake --lint
 	@$(PYTHON) envs/setup.py test

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "neighbours": (),
     "photo_batches": (),
     "evaluation": (),
+    "dvc_pull": ("small",),
     "federated_round": (),
     "federated_memory": (),
     "shapley": (),

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVS = ROOT / "envs"
 
 #: lock -> extras of pyproject.toml that are in it. `cpu` comes first: the others start from it.
-LOCKS = {"cpu": ["cpu", "build"], "gpu": ["gpu", "build"], "test": ["cpu", "test", "build"]}
+LOCKS = {"cpu": ["cpu", "build"], "gpu": ["gpu", "build"], "test": ["cpu", "test", "remotes", "build"]}
 
 
 def compile_lock(uv, environ, source, out, extras, upgrade):

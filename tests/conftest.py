@@ -16,6 +16,12 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest  # noqa: E402
 
+
+def _system(name):
+    """Debian puts servers where only root looks."""
+    return shutil.which(name, path=os.environ["PATH"] + os.pathsep + "/usr/sbin") is not None
+
+
 #: What a test may need -> is it here, and what to do when it is not.
 NEEDS = {
     "root": (lambda: os.geteuid() == 0, "run as root"),
@@ -27,6 +33,8 @@ NEEDS = {
         "install munge, slurmctld, slurmd and slurm-client",
     ),
     "/dev/full": (lambda: os.path.exists("/dev/full"), "run on Linux"),
+    "sshd": (lambda: _system("sshd"), "install openssh-server"),
+    "nginx": (lambda: _system("nginx"), "install nginx-light"),
     "apt": (lambda: shutil.which("apt-get") is not None, "run on Debian, or install apt"),
 }
 

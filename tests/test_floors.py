@@ -31,6 +31,7 @@ FLOORS = {
     "plan": 6,
     "registered": 6,
     "reproduce": 6,
+    "runs": 6,
     "schemas": 6,
     "status": 6,
     "cli": 7,

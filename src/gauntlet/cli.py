@@ -64,11 +64,16 @@ def data_list() -> None:
 
 
 @data_app.command("verify")
-def data_verify(names: Annotated[list[str], typer.Argument(help="Prepared datasets.")]) -> None:
+def data_verify(
+    names: Annotated[list[str], typer.Argument(help="Prepared datasets.")],
+    dvc: Annotated[
+        bool, typer.Option("--dvc", help="Their objects too, in DVC's cache and in remotes that are folders.")
+    ] = False,
+) -> None:
     """Hash prepared datasets again and compare with the registry."""
     from gauntlet.data import commands
 
-    commands.verify(names)
+    commands.verify(names, dvc=dvc)
 
 
 @models_app.command("fetch")
@@ -271,6 +276,25 @@ def study_publish(
     part = load_plan(config).part(study)
     publish(part.results, part.published, add=add, without=without or (), derived=part.study.derived)
     typer.echo(f"published {part.published}: commit it")
+
+
+@study_app.command("push")
+def study_push(study: str, config: Config) -> None:
+    """Push a study's weights and measurements to the DVC remote, for other clones."""
+    from gauntlet import runs
+    from gauntlet.plan import load_plan
+
+    pin, count = runs.push(load_plan(config), study)
+    typer.echo(f"pushed {count} outputs: commit {pin} and {pin.parent / '.gitignore'}")
+
+
+@study_app.command("pull")
+def study_pull(study: str, config: Config) -> None:
+    """Pull the weights and measurements that a study lacks here; Snakemake goes on from them."""
+    from gauntlet import runs
+    from gauntlet.plan import load_plan
+
+    typer.echo(f"brought {runs.pull(load_plan(config), study)} outputs")
 
 
 OneOf = Annotated[str | None, typer.Argument(help="One of them; all when absent.")]

@@ -7,6 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import fuzzing
 import numpy as np
 import pytest
 from handmade import deb, facts, idx, photo, photo_entry, tar, ten_classes, totals, zipped
@@ -254,3 +255,13 @@ def test_sets_that_are_whole(reader, tmp_path, monkeypatch):
     monkeypatch.setattr(ilsvrc2012, "LISTINGS", tmp_path)
     monkeypatch.setenv("GAUNTLET_DATA", str(tmp_path))
     assert fetch.obtain(entry, tmp_path / "work" / "toy").is_dir()
+
+
+@pytest.mark.parametrize("reader", fuzzing.READERS)
+def test_what_coverage_guided_fuzzing_found(reader, tmp_path):
+    """Every input of the corpus is read or refused; anything else is raised here, or ends the process."""
+    inputs = sorted((fuzzing.CORPUS / reader).iterdir())
+    read = [fuzzing.read(reader, path.read_bytes(), tmp_path) for path in inputs]
+    assert len(inputs) > 5
+    assert any(read)
+    assert not all(read)

@@ -79,10 +79,10 @@ def test_rows_columns_channels_and_images(tmp_path):
 RANDOM = np.random.default_rng(1)
 DAMAGE = {
     "no labels": ({"y": None}, "it has no y"),
-    "images of another type": ({"X": RANDOM.random((32, 32, 3, 10))}, "X is double"),
+    "images of another type": ({"X": RANDOM.random((32, 32, 3, 10))}, "X is float64"),
     "images of another size": ({"X": np.zeros((28, 28, 3, 10), np.uint8)}, r"X is uint8 \(28, 28, 3, 10\)"),
     "an image too few": ({"X": np.zeros((32, 32, 3, 9), np.uint8)}, r"\(32, 32, 3, 9\)"),
-    "labels that are words": ({"y": np.array([["one"]] * 10, object)}, "y is cell"),
+    "labels that are words": ({"y": np.array([["one"]] * 10, object)}, "y is no numbers"),
     "a label of 11": ({"y": np.full((10, 1), 11, np.uint8)}, "labels outside 1 to 10"),
     "a label of 0": ({"y": np.zeros((10, 1), np.uint8)}, "labels outside 1 to 10"),
     "one class only": ({"y": np.ones((10, 1), np.uint8)}, "per class"),

@@ -21,7 +21,9 @@ MACOS = {"sys_platform": "darwin", "platform_machine": "arm64", "python_full_ver
 
 def declared(root, lock):
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    extras = {"cpu": ["cpu", "build"], "gpu": ["gpu", "build"], "test": ["cpu", "test", "build"]}[lock]
+    extras = {"cpu": ["cpu", "build"], "gpu": ["gpu", "build"], "test": ["cpu", "test", "remotes", "build"]}[
+        lock
+    ]
     optional = project["optional-dependencies"]
     texts = [*project["dependencies"], *(text for extra in extras for text in optional[extra])]
     return [Requirement(text) for text in texts]

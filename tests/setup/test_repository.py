@@ -23,6 +23,9 @@ MODULES = {
 #: Used as a command or a setting instead of an import: what to look for, and where.
 INVOKED = {
     "dvc": (r"[\"'\s]dvc[\"'\s]", "src/gauntlet"),
+    "dvc-s3": (r"s3://", "tests/remotes"),
+    "dvc-ssh": (r"ssh://", "tests/remotes"),
+    "moto": (r"moto\.server", "tests/remotes"),
     "snakemake": (r"[\"'\s]snakemake[\"',\s]", "src/gauntlet"),
     "snakemake-executor-plugin-slurm": (r"^executor: slurm$", "profiles"),
     "torchvision": (r"torchvision", "src/gauntlet"),
@@ -46,6 +49,7 @@ def files(root) -> list[Path]:
     names = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.split("\0")
     binary = {".png", ".pdf", ".parquet", ".gz", ".safetensors", ".zst"}
     paths = [root / name for name in names if name and Path(name).suffix not in binary]
+    paths = [path for path in paths if "corpus" not in path.parts]  # of the fuzzer
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
@@ -90,7 +94,7 @@ def is_used(name: str, root: Path, imported: set[str]) -> bool:
     return any(re.search(pattern, source.read_text(encoding="utf-8"), re.M) for source in sources)
 
 
-@pytest.mark.parametrize("group", ["dependencies", "cpu", "gpu", "build", "test"])
+@pytest.mark.parametrize("group", ["dependencies", "cpu", "gpu", "build", "remotes", "test"])
 def test_every_declared_dependency_is_used(root, group):
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     declared = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]
@@ -141,6 +145,6 @@ def test_the_conda_environments_use_the_locks(root, name):
 
 def test_ci_runs_the_readmes_test_command(root):
     script = (root / ".ci" / "run").read_text()
-    assert script.rstrip().endswith("make test\nexec make test_slurm")
+    assert script.rstrip().endswith("make test\nmake test_remotes\nexec make test_slurm")
     assert "GAUNTLET_REQUIRE_ALL=1" in script
     assert "make test" in (root / "README.md").read_text()

@@ -52,11 +52,15 @@ def fetch(names: Iterable[str]) -> list[Path]:
     return [prepare(name) for name in names]
 
 
-def verify(names: Iterable[str] = ()) -> list[str]:
+def verify(names: Iterable[str] = (), *, dvc: bool = False) -> list[str]:
     """Check the prepared files of the named sets, or of all that are there. Returns the names checked.
 
+    Args:
+        dvc: check DVC's objects of these sets first, in its cache and in remotes that are folders.
+
     Raises:
-        GauntletError: the first set that is named and absent, or damaged; names the file.
+        GauntletError: the first set that is named and absent, or damaged; names the file. Of the sets whose
+            objects are missing or altered the first, with all these objects.
     """
     from gauntlet.data.dataset import load
 
@@ -64,5 +68,28 @@ def verify(names: Iterable[str] = ()) -> list[str]:
     if not chosen:
         raise GauntletError("no dataset is prepared here", remedy="gauntlet data fetch NAME")
     for name in chosen:
+        if dvc:
+            _verify_objects(registry.entry(name))
         load(name, splits=())
     return chosen
+
+
+def _verify_objects(entry: registry.Common) -> None:
+    from gauntlet.core.provenance import data_version
+    from gauntlet.data import objects
+    from gauntlet.data.sources import Unavailable
+    from gauntlet.data.sources import dvc as source
+
+    try:
+        cache, urls = source.cache(), source.remotes()
+    except Unavailable as error:
+        raise GauntletError(str(error), file=".dvc", remedy="run it where .dvc/ is") from error
+    folders = [Path(url) for url in urls if "://" not in url]
+    for root in (*folders, cache):  # the cache is mended from a remote
+        if found := [f"{path}: {problem}" for path, problem in objects.faults(entry.pin, root, entry.folder)]:
+            remedy = f"delete the altered objects; then dvc fetch {entry.folder}"
+            if root != cache:  # `dvc push` takes a folder for complete whose listing is there
+                listing = objects.place(root, data_version(entry.pin))
+                remedy = f"delete the altered objects and {listing}; then, in a clone that has the set, "
+                remedy += f"dvc push {entry.folder}"
+            raise GauntletError("\n    ".join(["not what DVC stored", *found]), file=root, remedy=remedy)

@@ -1,23 +1,29 @@
 """One safe way to unpack archives: tar (plain, gz, bz2, xz), zip, wheels and Debian packages.
 
 An archive is untrusted input. Members may not have absolute names or ``..``, may not be devices,
-may not appear twice, and together may not exceed a declared size. No link is ever created: a link
-to a file that was unpacked before it becomes a copy, any other link is refused. So no member can be
-written through a link, and paths can be judged by their text alone.
+may not appear twice (whatever the case of their names), and together may not exceed a declared size, nor
+``MEMBERS_MAX`` in number. No link is ever created: a link to a file that was unpacked before it becomes a
+copy, any other link is refused. So no member can be written through a link, and paths can be judged by their
+text alone. What the libraries read at once, a header with a long name, say, is bounded too.
 """
 
 from __future__ import annotations
 
+import bz2
 import errno
 import functools
 import gzip
+import itertools
+import lzma
 import os
 import stat
 import struct
 import tarfile
+import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -29,7 +35,9 @@ from gauntlet.data.lmdb_file import records
 CHUNK = 1 << 20
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 NAME_MAX = 255  # bytes in one part of a path, on common file systems
+MEMBERS_MAX = 1 << 22  # in one archive; ImageNet's training photos are 1.3 million
 MEMBER_MAX = 1 << 26  # bytes of one member that `stream_members` holds in memory; a photo has a few MB
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others, zipfile unpacks without a limit
 REMEDY = "do not use this archive; get it again from its publisher"
 
 
@@ -60,7 +68,7 @@ def extract(archive: str | Path, into: str | Path, *, limit: int) -> list[Path]:
         elif name.endswith((".zip", ".whl")):
             _zip(archive, target)
         elif name.endswith(TARS):
-            with tarfile.open(archive, "r:*") as tar:
+            with open(archive, "rb") as file, _opened(file, archive, limit) as tar:
                 _tar(tar, target)
         elif name.endswith(".gz"):
             with gzip.open(archive) as source:
@@ -87,8 +95,8 @@ def read_members(archive: str | Path, names: Collection[str], *, limit: int) -> 
     def refuse(name: str, problem: str) -> GauntletError:
         return GauntletError(f"refused: {problem}", file=archive, key=name, remedy=REMEDY)
 
-    with _damage(archive), tarfile.open(archive, "r:*") as tar:
-        for member in tar:
+    with _damage(archive), open(archive, "rb") as file, _opened(file, archive, limit) as tar:
+        for member in _sound(tar, archive):
             name = PurePosixPath(member.name).name
             if name not in names:
                 continue
@@ -135,7 +143,7 @@ def stream_members(
         return GauntletError(f"refused: {problem}", file=archive, key=member, remedy=REMEDY)
 
     with _damage(archive):
-        for member in _members(archive):
+        for member in _members(archive, limit):
             if problem := unsafe(member.name):
                 raise refuse(member.name, problem)
             limit -= member.size
@@ -172,7 +180,7 @@ def member_names(archive: str | Path) -> list[str]:
     """Paths of the files in an archive, as ``stream_members`` has them. Raises GauntletError for damage."""
     archive = Path(archive)
     with _damage(archive):
-        return [member.name for member in _members(archive)]
+        return [member.name for member in _members(archive, MEMBER_MAX)]
 
 
 def _end(member: str, names: frozenset[str]) -> str | None:
@@ -195,33 +203,126 @@ class _Member:
     encrypted: bool = False
 
 
-def _members(archive: Path) -> Iterator[_Member]:
+def _members(archive: Path, limit: int) -> Iterator[_Member]:
     """Every member but folders, as they lie in the archive."""
     if archive.name.endswith(".zip"):
         with zipfile.ZipFile(archive) as zipped:
-            for info in sorted(zipped.infolist(), key=lambda info: info.header_offset):
+            for info in _listed(zipped, archive):
                 if not info.is_dir():
                     regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
-                    content = functools.partial(zipped.read, info)
+                    content = functools.partial(_whole, zipped, info)
                     yield _Member(info.filename, info.file_size, regular, content, bool(info.flag_bits & 1))
     elif archive.name.endswith(".mdb"):
         for key, value in records(archive):
             yield _Member(key, len(value), True, functools.partial(bytes, value))
     else:
-        with tarfile.open(archive, "r:*") as tar:
-            yield from _tar_members(tar)
+        with open(archive, "rb") as file, _opened(file, archive, limit) as tar:
+            yield from _tar_members(tar, archive, limit, itertools.count())
 
 
-def _tar_members(tar: tarfile.TarFile, folder: str = "") -> Iterator[_Member]:
-    for info in tar:
+def _tar_members(
+    tar: tarfile.TarFile, archive: Path, limit: int, number: Iterator[int], folder: str = ""
+) -> Iterator[_Member]:
+    for info in _sound(tar, archive, number):
         if info.isdir():
             continue
         if info.isreg() and info.name.endswith(".tar") and not folder:
-            with tarfile.open(fileobj=tar.extractfile(info), mode="r:") as inner:
-                yield from _tar_members(inner, f"{info.name}/")
+            with _opened(tar.extractfile(info), archive, limit) as inner:
+                yield from _tar_members(inner, archive, limit, number, f"{info.name}/")
         else:
             name, regular = folder + info.name, info.isreg()
             yield _Member(name, info.size, regular, lambda info=info: tar.extractfile(info).read())
+
+
+def _whole(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member's content. ``ZipFile.read`` would unpack all of it, however much more than is declared."""
+    with zipped.open(info) as source:
+        return source.read(info.file_size)
+
+
+def _listed(zipped: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
+    """The members in the order in which they lie in the archive. Raises GauntletError for a hostile list."""
+    found = sorted(zipped.infolist(), key=lambda info: info.header_offset)
+    if len(found) > MEMBERS_MAX:
+        raise _too_many(archive)
+    end = found[0].header_offset if found else 0
+    for info in found:
+        if info.header_offset < end:
+            raise GauntletError(
+                "refused: it overlaps another member", file=archive, key=info.filename, remedy=REMEDY
+            )
+        end = info.header_offset + zipfile.sizeFileHeader + info.compress_size
+        if info.compress_type not in METHODS:
+            raise GauntletError(
+                "refused: its compression is not that of a dataset's zip",
+                file=archive,
+                key=info.filename,
+                remedy=REMEDY,
+            )
+    return found
+
+
+@contextmanager
+def _opened(file: BinaryIO, archive: Path, limit: int) -> Iterator[tarfile.TarFile]:
+    """The tar archive in ``file``, whatever its compression, of which no header is longer than ``limit``."""
+    magic = file.read(6)
+    file.seek(0)
+    openers = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+    opener = next((opener for start, opener in openers.items() if magic.startswith(start)), None)
+    with (
+        opener(file) if opener else nullcontext(file) as plain,
+        tarfile.open(fileobj=_Bounded(plain, archive, max(limit, CHUNK)), mode="r:") as tar,
+    ):
+        yield tar
+
+
+@dataclass
+class _Bounded:
+    """A file of which tarfile can read no more than ``limit`` bytes at once, padded to a whole block.
+
+    It reads a long name whole, whose size the archive may give as anything, below 0 (all that follows) too.
+    """
+
+    file: BinaryIO
+    archive: Path
+    limit: int
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= self.limit + tarfile.BLOCKSIZE:
+            raise GauntletError("refused: a header of absurd size", file=self.archive, remedy=REMEDY)
+        return self.file.read(size)
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        return self.file.seek(position, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+
+def _sound(
+    tar: tarfile.TarFile, archive: Path, number: Iterator[int] | None = None
+) -> Iterator[tarfile.TarInfo]:
+    """The members. Raises GauntletError where there is no end of them, or one has a size below 0.
+
+    Args:
+        number: counts them, together with those of other tar archives in the same one.
+    """
+    number = number or itertools.count()
+    for member in tar:
+        if next(number) >= MEMBERS_MAX:
+            raise _too_many(archive)
+        if member.size < 0:  # the next one would be this one again
+            raise GauntletError(
+                f"refused: its size is {member.size}", file=archive, key=member.name, remedy=REMEDY
+            )
+        yield member
+
+
+def _too_many(archive: Path) -> GauntletError:
+    return GauntletError(f"refused: it has more than {MEMBERS_MAX:,} members", file=archive, remedy=REMEDY)
 
 
 def unsafe(member: str) -> str | None:
@@ -231,6 +332,8 @@ def unsafe(member: str) -> str | None:
         return "its name is not a relative path"
     if ".." in pure.parts:
         return "its name leads out of the folder"
+    if not member.isascii() and "\udc80" <= max(member) <= "\udcff":
+        return "its name is not UTF-8"
     if any(len(os.fsencode(part)) > NAME_MAX for part in pure.parts):
         return "its name is too long"
     return None
@@ -238,16 +341,13 @@ def unsafe(member: str) -> str | None:
 
 @contextmanager
 def _damage(archive: Path) -> Iterator[None]:
-    import lzma
-    import zlib
-
     try:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
         raise GauntletError(f"damaged archive ({error})", file=archive, remedy="fetch it again") from error
     except (EOFError, NotImplementedError, RuntimeError) as error:  # cut short; unknown or encrypted zip
         raise GauntletError(f"cannot unpack it ({error})", file=archive, remedy="fetch it again") from error
-    except (IndexError, UnicodeDecodeError, struct.error) as error:  # a zip's index, with names that are none
+    except (IndexError, ValueError, OverflowError, struct.error) as error:  # numbers and names that are none
         raise GauntletError(f"damaged archive ({error})", file=archive, remedy="fetch it again") from error
     except OSError as error:  # a zip's index, with a member before the file's beginning
         if error.errno not in (None, errno.EINVAL):  # a full disk, say
@@ -263,6 +363,7 @@ class _Target:
     root: Path
     left: int
     written: list[Path] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)  # without their case, which some file systems do not keep
 
     def refuse(self, member: str, problem: str) -> GauntletError:
         return GauntletError(f"refused: {problem}", file=self.archive, key=member, remedy=REMEDY)
@@ -290,8 +391,10 @@ class _Target:
     def write(self, member: str, source: BinaryIO) -> None:
         path = self.path(member)
         self._make(path.parent, member)
-        if path.exists():
+        name = unicodedata.normalize("NFC", str(path)).casefold()
+        if name in self.names or path.exists():
             raise self.refuse(member, "it appears twice")
+        self.names.add(name)
         with open(path, "xb") as out:
             while chunk := source.read(min(CHUNK, self.left + 1)):
                 self.spend(len(chunk), member)
@@ -308,7 +411,7 @@ class _Target:
 
 
 def _tar(tar: tarfile.TarFile, target: _Target) -> None:
-    for member in tar:
+    for member in _sound(tar, target.archive):
         if member.isdir():
             target.folder(member.name)
         elif member.isreg():
@@ -340,7 +443,7 @@ def _resolve(target: _Target, member: str, linkname: str) -> str:
 
 def _zip(archive: Path, target: _Target) -> None:
     with zipfile.ZipFile(archive) as zipped:
-        for member in zipped.infolist():
+        for member in _listed(zipped, target.archive):
             kind = stat.S_IFMT(member.external_attr >> 16)
             if member.is_dir():
                 target.folder(member.filename)
@@ -361,10 +464,10 @@ def _deb(archive: Path, target: _Target) -> None:
                     import pyarrow as pa
 
                     stream = pa.CompressedInputStream(pa.PythonFile(part, mode="r"), "zstd")
-                    tar = tarfile.open(fileobj=stream, mode="r|")  # noqa: SIM115
+                    opened = tarfile.open(fileobj=stream, mode="r|")  # noqa: SIM115
                 else:
-                    tar = tarfile.open(fileobj=part, mode="r:*")  # noqa: SIM115
-                with tar:
+                    opened = _opened(part, archive, target.left)
+                with opened as tar:
                     _tar(tar, target)
                 return
     raise GauntletError(

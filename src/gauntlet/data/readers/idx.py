@@ -13,6 +13,7 @@ from gauntlet.core.registry import register
 from gauntlet.data.registry import Entry
 
 #: Third byte of the magic number: the element type, big-endian.
+RANK_MAX = 4  # images in colour
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -22,7 +23,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     The header's dimensions are compared with the file's size before anything is allocated.
 
     Raises:
-        GauntletError: not IDX, truncated, or longer than its header says.
+        GauntletError: not IDX, truncated, longer than its header says, empty, or of more than 4 dimensions.
     """
 
     def refuse(problem: str) -> GauntletError:
@@ -37,11 +38,15 @@ def read_idx(path: str | Path) -> np.ndarray:
         header = file.read(4 * rank)
         if len(header) < 4 * rank:
             raise refuse("its header is cut short")
+        if rank > RANK_MAX:
+            raise refuse(f"it has {rank} dimensions; images have at most {RANK_MAX}")
         shape = struct.unpack(f">{rank}I", header)
         dtype = np.dtype(TYPES[magic[2]])
         expected = 4 + 4 * rank + math.prod(shape) * dtype.itemsize
         if size != expected:
             raise refuse(f"its header {shape} needs {expected} bytes, the file has {size}")
+        if not math.prod(shape):
+            raise refuse(f"there is nothing in it, its header is {shape}")
         values = np.fromfile(file, dtype, count=math.prod(shape))
     return values.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 

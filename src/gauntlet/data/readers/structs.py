@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from gauntlet.core.errors import GauntletError
-
-#: Kinds of arrays of numbers.
-NUMBERS = (
-    "double",
-    "single",
-    "logical",
-    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-)
+from gauntlet.data.readers import matlab
 
 
 def structs(content: bytes, file: Path, name: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
@@ -29,46 +21,37 @@ def structs(content: bytes, file: Path, name: str, fields: Sequence[str]) -> dic
     Raises:
         GauntletError: not such a file, or not such an array.
     """
-    found = np.atleast_1d(_load(content, file, name, "struct"))
-    if missing := [field for field in fields if field not in (found.dtype.names or ())]:
+    found = matlab.load(content, file, name)
+    if not isinstance(found, dict):
+        raise _refuse(file, name, "it has no struct array of this name")
+    if missing := [field for field in fields if field not in found]:
         raise _refuse(file, name, f"its structs have no field {missing[0]!r}")
     try:
         return {field: _plain(found[field]) for field in fields}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _refuse(file, name, f"a field is neither text nor a number ({error})") from error
 
 
 def cells(content: bytes, file: Path, name: str) -> list[str]:
     """The texts of a 1 x n cell array. Raises GauntletError as ``structs``."""
-    return [str(cell) for cell in np.atleast_1d(_load(content, file, name, "cell"))]
+    found = matlab.load(content, file, name)
+    if not isinstance(found, list) or not all(isinstance(cell, str) for cell in found):
+        raise _refuse(file, name, "it has no cell array of texts of this name")
+    return found
 
 
 def vector(content: bytes, file: Path, name: str) -> np.ndarray:
     """The numbers of a row or a column, float64 (n,). Raises GauntletError as ``structs``."""
-    return np.atleast_1d(_load(content, file, name, *NUMBERS)).astype(np.float64).reshape(-1)
+    found = matlab.load(content, file, name)
+    if not isinstance(found, np.ndarray):
+        raise _refuse(file, name, "it has no array of numbers of this name")
+    return found.astype(np.float64).reshape(-1)
 
 
-def _plain(column: np.ndarray) -> np.ndarray:
-    values = column.tolist()
+def _plain(values: list[matlab.Value]) -> np.ndarray:
     if all(isinstance(value, str) for value in values):
-        return np.array(values)
-    return np.array([int(value) for value in values], np.int64)
-
-
-def _load(content: bytes, file: Path, name: str, *wanted: str) -> np.ndarray:
-    from scipy.io import loadmat, whosmat
-
-    try:
-        kinds = {found: what for found, _, what in whosmat(io.BytesIO(content))}
-        if kinds.get(name) not in wanted:
-            raise _refuse(file, name, f"it has no {wanted[0]} array of this name")
-        return loadmat(io.BytesIO(content), variable_names=[name], squeeze_me=True)[name]
-    except GauntletError:
-        raise
-    except Exception as error:  # whatever a damaged file makes the reader raise
-        raise _refuse(
-            file, name, f"not a MATLAB file of format 5 ({type(error).__name__}: {error})"
-        ) from error
+        return np.array(values, str)
+    return np.array([int(np.asarray(value).item()) for value in values], np.int64)
 
 
 def _refuse(file: Path, key: str, problem: str) -> GauntletError:

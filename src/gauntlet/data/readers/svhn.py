@@ -1,21 +1,22 @@
 """The cropped digits of SVHN (ufldl.stanford.edu/housenumbers), in MATLAB's format 5.
 
-``X`` is (height, width, channels, n), ``y`` (n, 1) with 10 for the digit 0. Only these two are read, and only
-after their headers have been seen to be arrays of numbers of the right shape.
+``X`` is (height, width, channels, n), ``y`` (n, 1) with 10 for the digit 0. Only these two are read.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import register
+from gauntlet.data.readers import matlab
 from gauntlet.data.registry import Entry
 
 #: Element types that the labels may have; images are uint8.
-NUMBERS = {"uint8", "int16", "int32", "double", "single"}
+NUMBERS = {"uint8", "int16", "int32", "float64", "float32"}
 
 
 @register("reader", "svhn")
@@ -37,30 +38,21 @@ def read(files: dict[str, Path], entry: Entry) -> dict[str, np.ndarray]:
 
 
 def _arrays(path: Path, split: str, entry: Entry) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat, whosmat
-
     channels, height, width = entry.shape
     count = sum(entry.per_class(split))
     wanted = {"X": ((height, width, channels, count), {"uint8"}), "y": ((count, 1), NUMBERS)}
-    try:
-        headers = {name: (shape, kind) for name, shape, kind in whosmat(path)}
-        for name, (shape, kinds) in wanted.items():
-            if name not in headers:
-                raise GauntletError(f"it has no {name}", file=path, remedy="fetch the file again")
-            found, kind = headers[name]
-            if found != shape or kind not in kinds:
-                raise GauntletError(
-                    f"{name} is {kind} {found}, not {' or '.join(sorted(kinds))} {shape}",
-                    file=path,
-                    key=name,
-                    remedy="fetch the file again",
-                )
-        return loadmat(path, variable_names=list(wanted))
-    except GauntletError:
-        raise
-    except Exception as error:  # whatever a damaged file makes the reader raise
-        raise GauntletError(
-            f"not a MATLAB file of format 5 ({type(error).__name__}: {error})",
-            file=path,
-            remedy="fetch the file again",
-        ) from error
+    content, found = path.read_bytes(), {}
+    for name, (shape, kinds) in wanted.items():
+        array = matlab.load(content, path, name, limit=matlab.HEAD + 8 * math.prod(shape))
+        if array is None:
+            raise GauntletError(f"it has no {name}", file=path, remedy="fetch the file again")
+        facts = (array.shape, str(array.dtype)) if isinstance(array, np.ndarray) else ((), "no numbers")
+        if facts[0] != shape or facts[1] not in kinds:
+            raise GauntletError(
+                f"{name} is {facts[1]} {facts[0]}, not {' or '.join(sorted(kinds))} {shape}",
+                file=path,
+                key=name,
+                remedy="fetch the file again",
+            )
+        found[name] = array
+    return found

@@ -11,12 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from filelock import FileLock
-
+from gauntlet.core.lock import alone
+from gauntlet.data import objects
 from gauntlet.data.registry import Dvc, Entry
 from gauntlet.data.sources import Found, Unavailable
 
 TIMEOUT = 3600  # seconds per command
+LOCK = ".dvc/tmp/gauntlet.lock"  # for all our processes: a second dvc would give up on DVC's own lock
 
 
 def obtain(source: Dvc, entry: Entry, scratch: Path) -> Found:
@@ -24,29 +25,35 @@ def obtain(source: Dvc, entry: Entry, scratch: Path) -> Found:
     pin = entry.pin
     if not Path(".dvc").is_dir() or not pin.is_file():
         raise Unavailable(f"there is no {pin} here")
-    Path(".dvc/tmp").mkdir(exist_ok=True)
-    with FileLock(".dvc/tmp/gauntlet.lock"):  # a second dvc would give up on DVC's own lock
-        remotes = _remotes()
-        if remotes:
-            _dvc("fetch", entry.folder)
-        elif not Path(".dvc/cache/files").is_dir():
+    with alone(LOCK):
+        store = cache()
+        if remotes():
+            run("fetch", entry.folder)
+        elif not (store / objects.STORE).is_dir():
             raise Unavailable("no DVC remote is configured")
-        _dvc("get", ".", entry.folder, "--out", str(scratch.resolve() / "prepared"))
+        for path, problem in objects.faults(pin, store, entry.folder):
+            raise Unavailable(f"{path}: {problem}; to mend it: gauntlet data verify --dvc {entry.name}")
+        run("get", ".", entry.folder, "--out", str(scratch.resolve() / "prepared"))
     return Found(prepared=scratch / "prepared")
 
 
-def _remotes() -> list[str]:
+def cache() -> Path:
+    """The folder of DVC's cache, wherever it is configured to be."""
+    return Path(run("cache", "dir").strip())
+
+
+def remotes() -> list[str]:
     """URLs of the configured remotes; without those that need the network when GAUNTLET_OFFLINE=1."""
-    lines = _dvc("remote", "list").splitlines()
+    lines = run("remote", "list").splitlines()
     urls = [fields[1] for line in lines if len(fields := line.split()) > 1]
     offline = os.environ.get("GAUNTLET_OFFLINE") == "1"
     return [url for url in urls if not (offline and "://" in url)]
 
 
-def _dvc(*arguments: str) -> str:
+def run(*arguments: str) -> str:
     """Standard output of a dvc command. Raises Unavailable with dvc's reason when it fails."""
     try:
-        run = subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-P", "-m", "dvc", *arguments],
             env={**os.environ, "DVC_NO_ANALYTICS": "1"},
             stdin=subprocess.DEVNULL,
@@ -56,7 +63,7 @@ def _dvc(*arguments: str) -> str:
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"dvc {arguments[0]} took more than {TIMEOUT} s") from error
-    if run.returncode:
-        errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR")]
-        raise Unavailable(errors[-1] if errors else f"dvc {arguments[0]} ended with status {run.returncode}")
-    return run.stdout
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise Unavailable(errors[-1] if errors else f"dvc {arguments[0]} ended with status {done.returncode}")
+    return done.stdout
