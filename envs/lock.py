@@ -27,6 +27,7 @@ def compile_lock(uv, environ, source, out, extras, upgrade):
     command = [uv, "pip", "compile", str(source), "--quiet", "--universal", "--python-version", "3.11"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "-o", str(out)]
     command += [part for extra in extras for part in ("--extra", extra)]
+    command += ["--constraint", str(ENVS / "constraints.in")]
     command += ["--upgrade"] if upgrade else []
     command += ["--no-annotate"] if source.suffix == ".in" else []  # its temporary path says nothing
     if subprocess.run(command, env=environ, cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode:
