@@ -76,4 +76,5 @@ def _others(plan: Plan) -> Iterator[str]:
             yield f"figures_{name}"
         if part.study.tables:
             yield f"tables_{name}"
+    yield from ("sheet" for _ in checks.datasets(plan.cells()))
     yield from ("claims", "track", "report")

@@ -165,6 +165,13 @@ def read(folder: str | Path) -> Measurements:
         GauntletError: no manifest, or a table that is absent or not the one the manifest names.
     """
     folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise GauntletError(
+            "no measurements were gathered here: the run of this study has not finished",
+            file=folder / MANIFEST,
+            remedy="run snakemake; or draw what is there (--config holes=True), or what was published "
+            "(--config source=published)",
+        )
     manifest = read_json(folder / MANIFEST)
     for name, entry in sorted(manifest["tables"].items()):
         path = folder / f"{name}.parquet"
