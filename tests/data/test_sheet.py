@@ -1,5 +1,7 @@
 """Sheets of samples show the training images, a column per class."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,7 +25,7 @@ def test_each_tile_is_a_training_image_of_its_column(digits):
 
 
 def test_a_sheet_is_a_picture_of_the_verified_set(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(sheet, "load", lambda name: digits)
+    monkeypatch.setattr(sheet, "load", lambda name, splits: digits)
     out = sheet.draw("digits", tmp_path / "a/digits.webp")
     with Image.open(out) as image:
         assert (image.format, image.size) == ("WEBP", sheet.sheet(digits).size)
@@ -36,3 +38,13 @@ def test_a_set_that_is_not_here_leaves_no_sheet(tmp_path, monkeypatch):
     with pytest.raises(GauntletError, match="not prepared"):
         sheet.draw("digits", tmp_path / "digits.webp")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_set_without_images_is_refused(tmp_path):
+    with pytest.raises(GauntletError, match="'iris' has no images"):
+        sheet.draw("iris", tmp_path / "iris.webp")
+
+
+def test_a_set_for_testing_alone_shows_its_test_images(digits):
+    turned = dataclasses.replace(digits, train=None, test=digits.train)
+    assert sheet.sheet(turned).tobytes() == sheet.sheet(digits).tobytes()

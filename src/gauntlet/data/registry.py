@@ -490,6 +490,11 @@ def names() -> list[str]:
     return sorted(load())
 
 
+def illustrated() -> list[str]:
+    """The names of the datasets of images, sorted."""
+    return [name for name in names() if isinstance(entry(name), Entry | PhotoEntry)]
+
+
 def pin(name: str) -> Path:
     """DVC's pin of the prepared set; see ``Entry.pin``."""
     return entry(name).pin

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import atomic
-from gauntlet.data.dataset import Dataset, load
-from gauntlet.data.photos import PhotoSet, open_image
+from gauntlet.data import registry
+from gauntlet.data.dataset import Dataset, Split, load
+from gauntlet.data.photos import Photos, PhotoSet, open_image
 
 #: Pixels of a sample and of the space between two; columns and rows of a sheet.
 TILE, SPACE, COLUMNS, ROWS = 64, 4, 12, 4
@@ -19,18 +21,21 @@ def draw(name: str, out: str | Path) -> Path:
     """Write the sheet as WebP, after comparing the set with the registry's hashes.
 
     Raises:
-        GauntletError: as ``gauntlet.data.dataset.load``; a photo that does not decode.
+        GauntletError: as ``gauntlet.data.dataset.load``; a set without images; a photo that does not decode.
     """
-    drawn = sheet(load(name))
+    if name in registry.names() and name not in registry.illustrated():
+        raise GauntletError(f"{name!r} has no images to show", remedy="choose a dataset of images")
+    drawn = sheet(load(name, splits=()))
     with atomic(Path(out)) as temporary:
         drawn.save(temporary, format="WEBP", quality=80, method=4)
     return Path(out)
 
 
 def sheet(dataset: Dataset | PhotoSet) -> Image.Image:
-    """The first ``ROWS`` training images of every class, of at most ``COLUMNS`` classes evenly over all; a
-    class with fewer leaves places empty. RGB, white between the samples."""
-    labels = np.asarray(dataset.train.labels)
+    """The first ``ROWS`` images for training (for testing, where there are none) of every class, of at most
+    ``COLUMNS`` classes evenly over all; a class with fewer leaves places empty. RGB, white between."""
+    split = dataset.train or dataset.test
+    labels = np.asarray(split.labels)
     classes = np.unique(labels)
     chosen = classes[np.linspace(0, len(classes) - 1, min(COLUMNS, len(classes))).round().astype(int)]
     columns = [np.flatnonzero(labels == label)[:ROWS] for label in chosen]
@@ -39,17 +44,17 @@ def sheet(dataset: Dataset | PhotoSet) -> Image.Image:
     drawn = Image.new("RGB", size, "white")
     for x, column in enumerate(columns):
         for y, row in enumerate(column):
-            tile = _tile(dataset, int(row))
+            tile = _tile(dataset, split, int(row))
             corner = (x * step + (TILE - tile.width) // 2, y * step + (TILE - tile.height) // 2)
             drawn.paste(tile, corner)
     return drawn
 
 
-def _tile(dataset: Dataset | PhotoSet, row: int) -> Image.Image:
-    """One training image, at most ``TILE`` high and wide; small ones grow by a whole factor."""
+def _tile(dataset: Dataset | PhotoSet, split: Split | Photos, row: int) -> Image.Image:
+    """One image, at most ``TILE`` high and wide; small ones grow by a whole factor."""
     if dataset.form == "photos":
-        return dataset.train.view(row, _fit)
-    pixels = dataset.train.images[row].astype(np.uint16) * 255 // dataset.peak
+        return split.view(row, _fit)
+    pixels = split.images[row].astype(np.uint16) * 255 // dataset.peak
     pixels = np.moveaxis(pixels.astype(np.uint8), 0, -1)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     longest = max(image.size)

@@ -9,7 +9,7 @@ from typing import Any
 
 from gauntlet.core.files import digest_json
 from gauntlet.data import registry, sizes
-from gauntlet.data.registry import Common
+from gauntlet.data.registry import AnyEntry
 
 READY, INCOMPLETE, DOWNLOAD, ACCOUNT, SUPPLIED = (
     "ready",
@@ -34,7 +34,7 @@ def datasets(sheets: str | Path, used: Mapping[str, list[str]]) -> list[dict[str
     return sorted(rows, key=lambda row: (row["state"] != READY, row["name"]))
 
 
-def state(entry: Common) -> str:
+def state(entry: AnyEntry) -> str:
     """Whether the prepared set is here, and else what it takes. Looks at names alone: jobs, and the sheet's
     rule, compare every byte with the registry."""
     folder = Path(entry.folder)
@@ -45,7 +45,7 @@ def state(entry: Common) -> str:
     return SUPPLIED if all(source.kind in BY_HAND for source in entry.sources) else DOWNLOAD
 
 
-def _row(entry: Common, sheets: Path, used: list[str]) -> dict[str, Any]:
+def _row(entry: AnyEntry, sheets: Path, used: list[str]) -> dict[str, Any]:
     here, sheet = state(entry), sheets / f"{entry.name}.webp"
     size = sizes.prepared_bytes(entry.name)
     if here == READY:
@@ -60,15 +60,12 @@ def _row(entry: Common, sheets: Path, used: list[str]) -> dict[str, Any]:
         "terms": entry.terms,
         "version": digest_json(entry.prepared, 12) if entry.prepared else "",
         "classes": entry.class_count,
-        "split": [(split, count) for split in _splits(entry) if (count := entry.images(split))],
+        "split": [(split, entry.examples(split)) for split in entry.splits]
+        or [("items", entry.counts.items)],
         "folder": entry.folder,
         "used": used,
         "sheet": _embedded(sheet) if here == READY and sheet.is_file() else "",
     }
-
-
-def _splits(entry: Common) -> list[str]:
-    return list(entry.splits) if entry.form == "photos" else ["train", "test"]
 
 
 def _embedded(image: Path) -> str:
