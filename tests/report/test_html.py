@@ -214,7 +214,7 @@ def test_settings_of_jobs_are_shown_once_and_reached_from_their_folder(tmp_path)
     text = out.read_text(encoding="utf-8")
     assert text.count("lr: 0.125") == 1
     (target,) = set(re.findall(r'\(<a href="#([^"]+)">settings</a>\)', text))
-    assert f'<details id="{target}">' in text
+    assert f'<details class="settings" id="{target}">' in text
 
 
 #: Asks each page of the report, in frames of a desktop's and a phone's width, what it is like.

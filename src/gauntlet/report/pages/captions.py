@@ -58,7 +58,7 @@ def _methods(study: Study, frame) -> str:
 
 def _images(measurements: Measurements, frame) -> str:
     """How many test images a score is over, where a table of this run has a row for each."""
-    if not set(BLOCK) <= set(frame.columns):
+    if not set(BLOCK) <= set(frame.columns) or not {"metric", "attack"} & set(frame.columns):
         return ""
     counts: set[int] = set()
     for name in ("examples", "predictions"):
