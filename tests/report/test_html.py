@@ -206,6 +206,11 @@ def test_the_jobs_behind_a_number_are_those_of_its_row(report):
     assert found > 300
 
 
+def test_a_job_says_how_its_runs_are_found_in_the_tracker(page):
+    assert "tags.`gauntlet.trial` = 'eat/digits/conv/at/1/0'" in page.text
+    assert "at digits/conv seed 0 to 4" in page.text
+
+
 def test_settings_of_jobs_are_shown_once_and_reached_from_their_folder(tmp_path):
     folder = build(tmp_path, methods=("none", "at"), datasets=("digits",), seeds=2)
     jobs = [cell["train"]["folder"] for cell in read(folder).manifest["cells"]]

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gauntlet.core.blocks import seeds_of
+from gauntlet.report import links
 from gauntlet.report.measurements import Measurements
 from gauntlet.report.study import Study
-from gauntlet.report.trials import run_name
+from gauntlet.report.trials import run_name, trial_id
 from gauntlet.report.vocabulary import BLOCK, CELL
 
 #: Steps of a cell, and what they are called.
@@ -22,8 +23,9 @@ class Cells:
         settings: folder of a job -> what determines its output, for the jobs of today's configuration.
 
     Attributes:
-        rows: ``id``, ``label``, ``where``, ``seeds``, ``runs`` (their names in MLflow), and ``steps``: each
-            with ``name``, ``folder``, ``commit``, ``started``, ``seconds`` and ``settings``, an id or "".
+        rows: ``id``, ``label``, ``where``, ``seeds``, ``runs`` (their names in MLflow), ``search`` (what finds
+            the first of them there), and ``steps``: each with ``name``, ``folder``, ``commit``, ``started``,
+            ``seconds`` and ``settings``, an id or "".
         settings: id -> (name of the model or attack, its settings as YAML), each once.
     """
 
@@ -71,6 +73,7 @@ class Cells:
             "where": self._study.block_label(*(cell[name] for name in BLOCK)),
             "seeds": cell["block"],
             "runs": runs,
+            "search": self._search(cell, seeds[0]),
             "steps": [
                 {
                     "name": STEPS[step],
@@ -82,6 +85,16 @@ class Cells:
                 if step in cell
             ],
         }
+
+    def _search(self, cell: dict[str, Any], seed: int) -> str:
+        """What finds the run of a seed in MLflow; empty where the folders do not name the model."""
+        folders = {step: cell[step].get("folder", "") for step in STEPS if step in cell}
+        parts = next(iter(folders.values())).split("/")
+        block = f"seeds-{cell['block']}"
+        if block not in parts[1:]:
+            return ""
+        spec = {**cell, "model": parts[parts.index(block) - 1], "steps": folders}
+        return links.search(trial_id(self._study.study, spec, seed))
 
     def _settings(self, folder: str) -> str:
         import yaml
