@@ -76,6 +76,17 @@ def data_verify(
     commands.verify(names, dvc=dvc)
 
 
+@data_app.command("sheet")
+def data_sheet(
+    name: Annotated[str, typer.Argument(help="A prepared dataset.")],
+    out: Annotated[Path | None, typer.Option(help="paper_figures/datasets/NAME.webp when absent.")] = None,
+) -> None:
+    """Draw a sheet of samples of a prepared dataset, after verifying it."""
+    from gauntlet.data import sheet
+
+    typer.echo(sheet.draw(name, out or Path(f"paper_figures/datasets/{name}.webp")))
+
+
 @models_app.command("fetch")
 def models_fetch(
     architectures: Annotated[list[str], typer.Argument(help="Files of src/gauntlet/models/weights/.")],
@@ -308,8 +319,8 @@ def study_figure(study: str, config: Config, name: OneOf = None) -> None:
 
     plan = load_plan(config)
     part = plan.part(study)
-    for each in [name] if name else part.study.figures:
-        figures.draw(part.file, each, plan.root(study), Path("paper_figures") / study / each)
+    names = [name] if name else part.study.figures
+    figures.draw_all(part.file, names, plan.root(study), Path("paper_figures") / study)
 
 
 @study_app.command("table")
@@ -320,8 +331,8 @@ def study_table(study: str, config: Config, name: OneOf = None) -> None:
 
     plan = load_plan(config)
     part = plan.part(study)
-    for each in [name] if name else part.study.tables:
-        tables.write(part.file, each, plan.root(study), Path("paper_figures") / study / each)
+    names = [name] if name else part.study.tables
+    tables.write_all(part.file, names, plan.root(study), Path("paper_figures") / study)
 
 
 @app.command()
@@ -461,9 +472,15 @@ def track(
 
 
 @app.command()
-def report(config: Config) -> None:
+def report(
+    config: Config,
+    against: Annotated[
+        Path | None, typer.Option(help="A copy of an earlier run (results/ or published/) to compare with.")
+    ] = None,
+) -> None:
     """Write paper_figures/index.html from figures, tables, claims and provenance."""
-    from gauntlet.costs import against, rates
+    from gauntlet.costs import against as spent
+    from gauntlet.costs import rates
     from gauntlet.plan import load_plan
     from gauntlet.report import html
 
@@ -477,11 +494,13 @@ def report(config: Config) -> None:
                 plan.root(name),
                 out / name,
                 part.references(),
-                [row._asdict() for row in against.compare(found, plan.root(name))],
+                [row._asdict() for row in spent.compare(found, plan.root(name))],
+                part.settings(),
             )
             for name, part in plan.studies.items()
         ],
         out / "index.html",
+        against=against,
     )
 
 

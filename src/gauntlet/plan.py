@@ -152,6 +152,15 @@ class StudyPlan:
         """Where the study's measurements that git carries are."""
         return Path("published") / self.study.study / self.scale
 
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Folder of each job -> what determines its output."""
+        given = {"train": "identity", "attack": "evaluate"}
+        return {
+            folder.as_posix(): getattr(entry.cell, given[step])
+            for entry in self.cells
+            for step, folder in entry.cell.steps.items()
+        }
+
     def references(self) -> list[Path]:
         """The study's published measurements at every scale, which the report judges beside this run's."""
         return sorted(path.parent for path in self.published.parent.glob("*/manifest.json"))

@@ -1,4 +1,5 @@
-import base64
+import html
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from gauntlet.report.claims.words import evidence
 from gauntlet.report.gather import gather
 from gauntlet.report.html import Source
 from gauntlet.report.html import build as build_html
+from gauntlet.report.measurements import read
 from gauntlet.report.study import load
 
 STUDY = load(EAT)
@@ -86,7 +88,7 @@ def test_no_external_reference(report, page):
     for link in page.links:
         assert link.startswith(("#", "data:image/png;base64,")) or not re.match(r"[a-z]+:|//", link), link
     text = report.read_text(encoding="utf-8")
-    assert not re.search(r"@import|url\(|<script|<link", text)
+    assert not re.search(r"@import|url\(|<script[^>]+src|<link", text)
     assert [link for link in page.links if link.startswith("data:")]
 
 
@@ -105,7 +107,7 @@ def test_every_claim_with_verdict_statement_and_scale(page):
     for verdict in ("holds", "undecided", "not measured"):
         assert verdict in page.text
     assert "mini scale: not the paper's numbers" in page.text
-    assert "published run (desk)" in page.text
+    assert "published, desk: " in page.text
 
 
 def test_evidence_stands_beside_verdicts(report, page):
@@ -159,7 +161,9 @@ def test_tables_of_published_runs_at_other_scales_are_shown(page):
 def test_figures_are_embedded_or_named_as_not_drawn(page):
     assert len(page.images) == 1
     assert page.images[0]["alt"].startswith("Clean score")
-    assert page.text.count("This figure has not been drawn.") == len(STUDY.figures) - 1
+    assert (
+        page.text.count("This figure has not been drawn: gauntlet study figure eat") == len(STUDY.figures) - 1
+    )
     assert "over 5 seeds" in page.text
     assert "Not shown, for want of measurements: TRADES" in page.text
 
@@ -168,7 +172,7 @@ def test_markup_in_a_hole_is_escaped(tmp_path):
     hole = HOLE | {"log": "<script>alert(1)</script>"}
     folder = build(tmp_path, methods=("none",), datasets=("digits",), seeds=1, missing=[hole])
     text = build_html([Source(EAT, folder, tmp_path)], tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "<script>" not in text
+    assert "<script>alert" not in text
     assert "&lt;script&gt;" in text
 
 
@@ -186,35 +190,126 @@ def test_a_family_without_attacks_shows_its_one_step_and_no_sanity(tmp_path):
     assert "1 jobs" in text
 
 
-@pytest.mark.needs("chromium")
-@pytest.mark.parametrize("width", [390, 1200])
-def test_the_page_is_not_wider_than_the_screen(report, tmp_path, width):
-    """Chromium lays the page out; its body must not overflow sideways (tables scroll inside theirs)."""
-    probe = tmp_path / "probe.html"
-    encoded = base64.b64encode(report.read_bytes()).decode()
-    frame = (
-        f'<iframe id=f style="width:{width}px;height:3000px;border:0" srcdoc=""></iframe>'
-        "<pre id=o></pre><script>"
-        "const f=document.getElementById('f');f.onload=()=>{const d=f.contentDocument.documentElement;"
-        "document.getElementById('o').textContent='widths '+d.scrollWidth+' '+d.clientWidth};"
-        f"f.srcdoc=atob('{encoded}');</script>"
+def test_the_jobs_behind_a_number_are_those_of_its_row(report):
+    """Every number of a table leads to a row of the same method, dataset and network."""
+    text = report.read_text(encoding="utf-8")
+    rows = re.findall(r'<tr id="([^"]+)"><td>(.*?)<small>job \d+, (.*?)</small></td>', text)
+    rows = {row: (label, where) for row, label, where in rows}
+    found = 0
+    for table in re.findall(r'<table class="scores sortable">.*?</table>', text, re.S):
+        for body in re.findall(r"<tbody>(.*?)</tbody>", table, re.S):
+            where = re.search(r"<span>(.*?)(?:<small>.*)?</span>", body)[1]
+            for label, line in re.findall(r'<th scope="row">(.*?)</th>(.*)</tr>', body):
+                for row in re.findall(r'<td class="number"><a href="#([^"]+)">', line):
+                    assert rows[row] == (label.removesuffix(", mean member"), where)
+                    found += 1
+    assert found > 300
+
+
+def test_a_job_says_how_its_runs_are_found_in_the_tracker(page):
+    assert "tags.`gauntlet.trial` = 'eat/digits/conv/at/1/0'" in page.text
+    assert "at digits/conv seed 0 to 4" in page.text
+
+
+def test_settings_of_jobs_are_shown_once_and_reached_from_their_folder(tmp_path):
+    folder = build(tmp_path, methods=("none", "at"), datasets=("digits",), seeds=2)
+    jobs = [cell["train"]["folder"] for cell in read(folder).manifest["cells"]]
+    settings = {job: {"train": {"lr": 0.125}} for job in jobs}
+    out = build_html([Source(EAT, folder, tmp_path, settings=settings)], tmp_path / "index.html")
+    text = out.read_text(encoding="utf-8")
+    assert text.count("lr: 0.125") == 1
+    (target,) = set(re.findall(r'\(<a href="#([^"]+)">settings</a>\)', text))
+    assert f'<details class="settings" id="{target}">' in text
+
+
+#: Asks each page of the report, in frames of a desktop's and a phone's width, what it is like.
+PROBE = """
+<iframe id=f></iframe><pre id=o></pre><script>
+const frame = document.getElementById("f"), found = [];
+const next = () => new Promise((done) => setTimeout(done, 50));
+const seen = (element) => element.getClientRects().length > 0;
+async function ask(width) {
+  frame.style = `width:${width}px;height:2000px;border:0`;
+  for (const page of PAGES) {
+    frame.src = `REPORT#${page}`;
+    await next();
+    if (frame.contentDocument.readyState !== "complete") await new Promise((done) => frame.onload = done);
+    const root = frame.contentDocument.documentElement;
+    const open = [...root.querySelectorAll(".page")].filter(seen).map((each) => each.id);
+    const images = [...root.querySelectorAll("img")].filter(seen);
+    const broken = images.filter((each) => !each.naturalWidth).length;
+    found.push({ width, page, open, broken, scroll: root.scrollWidth, client: root.clientWidth });
+  }
+}
+async function use() {
+  frame.src = "REPORT#overview";
+  await next();
+  const table = frame.contentDocument.querySelector("table.claims");
+  const names = () => [...table.tBodies[0].rows].filter(seen).map((row) => row.cells[0].textContent.trim());
+  const effects = () => [...table.tBodies[0].rows].map((row) => row.cells[4].dataset.sort ?? "");
+  const first = names(), button = table.tHead.rows[0].cells[4].querySelector("button");
+  button.click();
+  const up = effects();
+  button.click();
+  const down = effects(), filter = table.closest(".wide").previousElementSibling;
+  filter.value = "eat-2";
+  filter.dispatchEvent(new Event("input"));
+  found.push({ first, up, down, kept: names() });
+}
+(async () => {
+  await ask(1200);
+  await use();
+  await ask(390);
+  console.error("the end");
+  document.getElementById("o").textContent = JSON.stringify(found);
+})();
+</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def opened(report, tmp_path_factory):
+    """What Chromium says of every page, and its console."""
+    folder = tmp_path_factory.mktemp("chromium")
+    pages = ["", "overview", "eat", "data", "environment", "cost", "compare", "EAT-2", "eat-mini-0"]
+    probe = folder / "probe.html"
+    probe.write_text(
+        PROBE.replace("PAGES", json.dumps(pages)).replace("REPORT", report.as_uri()), encoding="utf-8"
     )
-    probe.write_text(frame, encoding="utf-8")
-    command = [
-        shutil.which("chromium"),
-        *[
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--hide-scrollbars",
-        ],
-        f"--user-data-dir={tmp_path}/profile",
-        "--virtual-time-budget=4000",
-        "--dump-dom",
-        probe.as_uri(),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    found = re.search(r"widths (\d+) (\d+)</pre>", done.stdout)
-    assert found, done.stderr[-500:]
-    assert int(found[1]) <= int(found[2]) == width
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    options += ["--hide-scrollbars", "--allow-file-access-from-files", "--enable-logging=stderr"]
+    command = [shutil.which("chromium"), *options, f"--user-data-dir={folder}/profile"]
+    done = subprocess.run(
+        [*command, "--virtual-time-budget=20000", "--dump-dom", probe.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    answer = re.search(r"<pre id=\"o\">(.+?)</pre>", done.stdout, re.S)
+    assert answer, done.stderr[-500:]
+    console = re.findall(r"CONSOLE.*", done.stderr)
+    return json.loads(html.unescape(answer[1])), console
+
+
+@pytest.mark.needs("chromium")
+def test_every_address_opens_its_page_alone_and_none_is_wider_than_the_screen(opened):
+    found, console = opened
+    pages = [each for each in found if "page" in each]
+    assert {each["width"] for each in pages} == {390, 1200}
+    inside = {"": "overview", "EAT-2": "eat", "eat-mini-0": "eat"}
+    for each in pages:
+        assert each["open"] == [inside.get(each["page"], each["page"])], each
+        assert each["broken"] == 0
+        assert each["scroll"] <= each["client"] == each["width"], each  # tables scroll inside theirs
+    assert len(console) == 1, console  # what the probe itself says at the end
+    assert "the end" in console[0]
+
+
+@pytest.mark.needs("chromium")
+def test_tables_sort_and_filter(opened):
+    (used,) = (each for each in opened[0] if "up" in each)
+    assert used["first"] == list(STUDY.claims)
+    measured = [float(value) for value in used["up"] if value]
+    assert measured == sorted(measured)
+    assert len(measured) > 2
+    assert used["up"][len(measured) :] == [""] * (len(used["up"]) - len(measured))  # not measured: last
+    assert [float(value) for value in used["down"] if value] == measured[::-1]
+    assert used["kept"] == ["EAT-2"]

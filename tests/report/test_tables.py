@@ -98,8 +98,11 @@ def test_markdown_and_latex_hold_the_same_cells(main_table):
     assert cell.text(3) in render.markdown(main_table)
     tex = render.latex(main_table)
     assert cell.text(3, " $\\pm$ ") in tex
-    rows = [line for line in tex.splitlines() if line.endswith("\\\\") and "multicolumn" not in line]
-    assert {line.count("&") for line in rows} == {len(main_table.columns)}
+    parts = tex.split("\\medskip")
+    assert len(parts) == len(main_table.parts())
+    for text, part in zip(parts, main_table.parts(), strict=True):
+        rows = [line for line in text.splitlines() if line.endswith("\\\\") and "multicolumn" not in line]
+        assert {line.count("&") for line in rows} == {len(part.columns)}
     assert "AT $\\times$ 3" in tex
     assert tex.count("{") == tex.count("}")
     assert "Mini scale: not the paper's numbers" in tex
@@ -107,8 +110,27 @@ def test_markdown_and_latex_hold_the_same_cells(main_table):
 
 
 def test_markdown_rows_are_as_wide_as_the_head(main_table):
-    lines = [line for line in render.markdown(main_table).splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in lines} == {len(main_table.columns) + 2}
+    for text in render.markdown(main_table).split("**\n")[1:]:
+        lines = [line for line in text.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) == 1
+
+
+def test_parts_leave_out_what_a_block_lacks_and_lose_nothing(main_table):
+    def numbers(table):
+        return [
+            (block, row.keys, column, cell)
+            for block, rows in table.blocks.items()
+            for row in rows
+            for column, cell in zip(table.columns, row.cells, strict=True)
+            if cell
+        ]
+
+    parts = main_table.parts()
+    assert [number for part in parts for number in numbers(part)] == numbers(main_table)
+    assert len(parts) > 1  # means over datasets have no training
+    for part in parts:
+        for rows in part.blocks.values():
+            assert all(any(row.cells[at] for row in rows) for at in range(len(part.columns)))
 
 
 def test_ablation_has_ensemble_and_mean_member(gathered):

@@ -7,6 +7,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import digest_json, write_text
 from gauntlet.core import registry
 from gauntlet.data import folder as data_folder
+from gauntlet.data.registry import illustrated
 from gauntlet.models import weights
 from gauntlet.plan import make_plan
 
@@ -115,6 +116,12 @@ PREPARED = sorted({*map(prepared, DATASETS), *(path for cell in CELLS.values() f
 TRAINED = [str(cell.weights) for cell in TRAINS.values()]
 MEASURED = [path for cell in CELLS.values() for path in measured(cell)]
 STUDIES = list(PLAN.studies)
+# Of the datasets that are here, and those that this run fetches.
+SHEETS = [
+    f"paper_figures/datasets/{name}.webp"
+    for name in illustrated()
+    if Path(prepared(name)).is_file() or (prepared(name) in PREPARED and PLAN.scale.source == "results")
+]
 FIGURES = targets("figures", "pdf")
 TABLES = targets("tables", "csv")
 

@@ -19,6 +19,25 @@ rule prepare:
         "gauntlet data fetch {wildcards.dataset} > {log:q} 2>&1"
 
 
+# A sheet of samples for the report, drawn when a set comes, or comes anew.
+rule sheet:
+    input:
+        lambda w: prepared(w.dataset),
+    output:
+        "paper_figures/datasets/{dataset}.webp",
+    log:
+        "logs/data/sheet-{dataset}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("gauntlet.data.sheet"),
+    message:
+        "draw samples of {wildcards.dataset}"
+    shell:
+        "gauntlet data sheet {wildcards.dataset} --out {output:q} > {log:q} 2>&1"
+
+
 # ImageNet weights of one architecture, for networks that begin with them.
 rule imagenet:
     output:

@@ -47,9 +47,10 @@ rule report:
         rules.claims.output,
         FIGURES,
         TABLES,
+        SHEETS,
         [f"{PLAN.root(study)}/manifest.json" for study in STUDIES],
         [path / "manifest.json" for plan in PLAN.studies.values() for path in plan.references()],
-        multiext("src/gauntlet/report/templates/report", ".html", ".css"),
+        sorted(Path("src/gauntlet/report/templates").iterdir()),
     output:
         "paper_figures/index.html",
     log:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gauntlet.costs import against, checks, forecast, place, printed, rates
 from gauntlet.costs.jobs import of_cells
+from gauntlet.data import registry
 from gauntlet.plan import Plan
 
 
@@ -76,4 +77,5 @@ def _others(plan: Plan) -> Iterator[str]:
             yield f"figures_{name}"
         if part.study.tables:
             yield f"tables_{name}"
+    yield from ("sheet" for name in checks.datasets(plan.cells()) if name in registry.illustrated())
     yield from ("claims", "track", "report")

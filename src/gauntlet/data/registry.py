@@ -490,6 +490,11 @@ def names() -> list[str]:
     return sorted(load())
 
 
+def illustrated() -> list[str]:
+    """The names of the datasets of images, sorted."""
+    return [name for name in names() if isinstance(entry(name), Entry | PhotoEntry)]
+
+
 def provenance(name: str, other: str | None = None) -> dict[str, Any]:
     """What a ``core.provenance.Recorder`` keeps of the sets that a step loads.
 

@@ -175,10 +175,10 @@ def read(folder: str | Path) -> Measurements:
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         raise GauntletError(
-            "no measurements were gathered here: the run has not come this far",
-            file=folder,
-            remedy="snakemake goes on where it stopped; with --config source=published it draws what is"
-            " published",
+            "no measurements were gathered here: the run of this study has not finished",
+            file=folder / MANIFEST,
+            remedy="run snakemake; or draw what is there (--config holes=True), or what was published "
+            "(--config source=published)",
         )
     manifest = read_sealed(folder / MANIFEST)
     for name, entry in sorted(manifest["tables"].items()):

@@ -48,6 +48,13 @@ class Finding(Strict):
     changes: str = Field(description="what the difference does to the results")
 
 
+class Step(Strict):
+    """One box of the drawing of what the paper does."""
+
+    name: str = Field(max_length=32)
+    does: str = Field(max_length=150)
+
+
 class MethodEntry(Strict):
     """A row of the paper's tables. All keys but these two are the family's, and the plan checks them."""
 
@@ -105,6 +112,9 @@ class Study(Strict):
     paper: Paper
     summary: str
     threat_model: Annotated[list[str], Field(min_length=1)]
+    steps: list[Step] = Field(
+        default_factory=list, max_length=4, description="the paper's method, drawn as boxes in this order"
+    )
     reconstructed: list[Choice] = Field(default_factory=list)
     fidelity: list[Finding] = Field(default_factory=list)
     methods: Annotated[dict[str, MethodEntry], Field(min_length=1)]

@@ -20,14 +20,18 @@ from matplotlib.lines import Line2D
 from gauntlet.report.study import Study
 from gauntlet.report.vocabulary import attack_label, scale_label
 
-#: Widths in inches: one column of a two-column page, and the whole page.
-SINGLE, DOUBLE = 3.4, 7.0
+#: Widths in inches: one column of a two-column page, and the whole page; and the height of a page.
+SINGLE, DOUBLE, PAGE = 3.4, 7.0, 9.2
 
 #: The strip above the panels (note and scale) in inches: one line, or two on figures narrower than NARROW.
 STRIP, LINE, NARROW = 0.24, 0.12, 4.6
 
-#: Okabe and Ito's colour-blind-safe palette (2008) without its yellow, which is too pale for lines.
-PALETTE = ["#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7A5C3E"]
+#: Okabe and Ito's colour-blind-safe palette (2008) without its yellow, which is too pale for lines; then five
+#: that keep the distance for every kind of colour vision, found by search.
+PALETTE = [
+    *("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7A5C3E"),
+    *("#7700EE", "#A8C256", "#771155", "#001177", "#442200"),
+]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "8"]
 #: Dash patterns in line widths, as seaborn takes them: "" is a solid line.
 DASHES = ["", (4, 1.5), (1, 1.2)]

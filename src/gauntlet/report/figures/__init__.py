@@ -2,12 +2,14 @@
 
 A figure function is registered under its file's name and takes
 ``(measurements, study, **options)``; its keyword parameters are the options that a study's YAML may
-give. It returns ``(matplotlib Figure, DataFrame)``: the frame holds every drawn number.
+give. It returns ``(matplotlib Figure, DataFrame)``: the frame holds every drawn number. A list of Figures of
+one width is a figure of several pages.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +44,21 @@ def draw(study_file: str | Path, name: str, folder: str | Path, stem: str | Path
     Raises:
         GauntletError: no such figure or option, or the measurements were altered.
     """
+    return _draw(load(study_file), name, read(folder), stem, study_file)
+
+
+def draw_all(study_file: str | Path, names: Iterable[str], folder: str | Path, out: str | Path) -> None:
+    """Draw figures of a study into the folder ``out``; its measurements are read once. Raises as ``draw``."""
+    study, measurements = load(study_file), read(folder)
+    for name in names:
+        _draw(study, name, measurements, Path(out) / name, study_file)
+
+
+def _draw(study: Study, name: str, measurements: Measurements, stem: str | Path, file: str | Path):
     from gauntlet.report import style
 
-    measurements = read(folder)
     with style.context():
-        figure, frame = make(load(study_file), name, measurements, file=study_file)
+        figure, frame = make(study, name, measurements, file=file)
         paths = save(figure, frame, stem)
     record("study figure", name, measurements, paths)
     return paths
@@ -65,20 +77,37 @@ def make(study: Study, name: str, measurements: Measurements, *, file: str | Pat
 
 
 def save(figure, frame, stem: str | Path) -> list[Path]:
+    """Write a figure: its pages are pages of the PDF, and lie below each other in the PNG."""
     from matplotlib import pyplot as plt
+    from matplotlib.backends.backend_pdf import PdfPages
 
-    paths = [Path(f"{stem}.{extension}") for extension in ("pdf", "png", "csv")]
+    pdf, png, csv = (Path(f"{stem}.{extension}") for extension in ("pdf", "png", "csv"))
+    pages = figure if isinstance(figure, list) else [figure]
     try:
-        _freeze(figure)
-        for path in paths[:2]:
-            with atomic(path) as temporary:
-                kind = path.suffix[1:]
-                figure.savefig(temporary, format=kind, dpi=DPI, metadata=METADATA[kind])
+        for page in pages:
+            _freeze(page)
+        with atomic(pdf) as temporary, PdfPages(temporary, metadata=METADATA["pdf"]) as book:
+            for page in pages:
+                page.savefig(book, format="pdf", dpi=DPI)
+        with atomic(png) as temporary:
+            _stack(pages, temporary)
     finally:
-        plt.close(figure)
-    with atomic(paths[2]) as temporary:
+        for page in pages:
+            plt.close(page)
+    with atomic(csv) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
-    return paths
+    return [pdf, png, csv]
+
+
+def _stack(pages: list, path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    if len(pages) == 1:
+        return pages[0].savefig(path, format="png", dpi=DPI, metadata=METADATA["png"])
+    for page in pages:
+        page.canvas.draw()
+    Image.fromarray(np.vstack([np.asarray(page.canvas.buffer_rgba()) for page in pages])).save(path, "PNG")
 
 
 def _freeze(figure) -> None:

@@ -22,7 +22,8 @@ def comparison(
     methods: list[str] | None = None,
     attack: str = "worst",
 ):
-    """Dot plot: a row of panels per block, a panel per metric, a line per method."""
+    """Dot plot: a row of panels per block, a panel per metric, a line per method; on several pages where one
+    is too small."""
     scores = measurements.scores
     rows = scores[
         (scores["suite"] == "main")
@@ -38,11 +39,38 @@ def comparison(
         ), frame
     found = blocks(frame)
     lines = {block: choose(study, where(frame, block), order) for block in found}
+    note = f"mean and 95% interval over {seeds_note(frame)}"
+    drawn = []
+    for page in _pages(lines):
+        figure = _page(frame, study, {block: lines[block] for block in page}, list(metrics), attack)
+        drawn.append(style.finish(figure, scale=measurements.scale, note=note))
+    return drawn[0] if len(drawn) == 1 else drawn, frame
+
+
+def _height(counts: list[int]) -> float:
+    """Of a row of panels in inches, on a page of blocks with so many methods."""
+    return 0.55 + 0.19 * sum(counts) / len(counts)
+
+
+def _pages(lines: dict[tuple[str, str, str], list[str]]) -> list[list[tuple[str, str, str]]]:
+    """The blocks that each page has room for."""
+    pages, free = [], 0.0
+    for block, methods in lines.items():
+        height = _height([len(methods)])
+        if height > free:
+            pages.append([])
+            free = style.PAGE
+        pages[-1].append(block)
+        free -= height
+    return pages
+
+
+def _page(frame, study: Study, lines: dict, metrics: list[str], attack: str):
     counts = [len(of_block) for of_block in lines.values()]
     figure, axes = style.grid(
-        len(found),
+        len(lines),
         len(metrics),
-        height=0.55 + 0.19 * sum(counts) / len(counts),
+        height=_height(counts),
         legend=style.legend_room(1, 2),
         sharey="row",
         sharex=True,
@@ -58,8 +86,7 @@ def comparison(
         row[0].set_yticks(range(len(of_block)), [study.label(method) for method in of_block])
         row[0].set_ylim(len(of_block) - 0.4, -0.6)
     style.clean_and_attacked(figure, attack)
-    note = f"mean and 95% interval over {seeds_note(frame)}"
-    return style.finish(figure, scale=measurements.scale, note=note), frame
+    return figure
 
 
 def _panel(axis, rows, order: list[str], study: Study, attack: str) -> None:

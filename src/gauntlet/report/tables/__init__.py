@@ -6,6 +6,7 @@ a figure function, and returns a ``Table`` (``layout.py``).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,15 +37,21 @@ def make(study: Study, name: str, measurements: Measurements, *, file: str | Pat
 
 def write(study_file: str | Path, name: str, folder: str | Path, stem: str | Path) -> list[Path]:
     """Write one table of a study from the measurements in ``folder``: CSV, Markdown, LaTeX and a sidecar."""
+    return _write(load(study_file), name, read(folder), stem, study_file)
+
+
+def write_all(study_file: str | Path, names: Iterable[str], folder: str | Path, out: str | Path) -> None:
+    """Write tables of a study into the folder ``out``; its measurements are read once."""
     study, measurements = load(study_file), read(folder)
-    table = make(study, name, measurements, file=study_file)
-    written = []
-    for extension, text in (
-        ("csv", render.csv(table)),
-        ("md", render.markdown(table)),
-        ("tex", render.latex(table)),
-    ):
-        written.append(Path(f"{stem}.{extension}"))
-        write_text(written[-1], text)
+    for name in names:
+        _write(study, name, measurements, Path(out) / name, study_file)
+
+
+def _write(study: Study, name: str, measurements: Measurements, stem: str | Path, file: str | Path):
+    table = make(study, name, measurements, file=file)
+    texts = {"csv": render.csv(table), "md": render.markdown(table), "tex": render.latex(table)}
+    written = [Path(f"{stem}.{extension}") for extension in texts]
+    for path, text in zip(written, texts.values(), strict=True):
+        write_text(path, text)
     record("study table", name, measurements, written)
     return written

@@ -44,7 +44,8 @@ def diversity(measurements: Measurements, study: Study, *, methods: list[str] | 
         for method in chosen:
             line = tuple(cells.get((*block, method, name)) for name in COLUMNS.values())
             if any(line):
-                shown.setdefault(study.block_label(*block), []).append(Row((study.label(method),), line))
+                row = Row((study.label(method),), line, (*block, method))
+                shown.setdefault(study.block_label(*block), []).append(row)
     return Table(
         heads=("method",),
         columns=(

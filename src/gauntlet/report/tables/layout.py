@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """``cells`` in the order of the table's columns; None where nothing was measured."""
+    """``cells`` in the order of the table's columns; None where nothing was measured.
+
+    ``source``: dataset, setting, architecture and method that were measured.
+    """
 
     keys: tuple[str, ...]
     cells: tuple[Cell | None, ...]
+    source: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,3 +63,24 @@ class Table:
             else:
                 spans.append((group, 1))
         return spans
+
+    def parts(self) -> list[Table]:
+        """The same as tables of neighbouring blocks that have the same columns: what no row of a block has is
+        left out there."""
+        found: list[tuple[tuple[int, ...], dict[str, list[Row]]]] = []
+        for block, rows in self.blocks.items():
+            used = tuple(at for at in range(len(self.columns)) if any(row.cells[at] for row in rows))
+            if not found or found[-1][0] != used:
+                found.append((used, {}))
+            found[-1][1][block] = rows
+        return [self._narrow(used, blocks) for used, blocks in found] or [self]
+
+    def _narrow(self, used: tuple[int, ...], blocks: dict[str, list[Row]]) -> Table:
+        def pick(values: tuple) -> tuple:
+            return tuple(values[at] for at in used)
+
+        rows = {
+            block: [replace(row, cells=pick(row.cells)) for row in of_block]
+            for block, of_block in blocks.items()
+        }
+        return replace(self, columns=pick(self.columns), digits=pick(self.digits), blocks=rows)

@@ -50,9 +50,8 @@ def metrics(
             if any(line):
                 theirs = [Cell(float(value), None, 0) for value in published.get(method, ())]
                 theirs += [None] * (len(paper_columns) - len(theirs))
-                blocks.setdefault(study.block_label(*block), []).append(
-                    Row((study.label(method),), (*line, *theirs))
-                )
+                row = Row((study.label(method),), (*line, *theirs), (*block, method))
+                blocks.setdefault(study.block_label(*block), []).append(row)
     return Table(
         heads=("method",),
         columns=(

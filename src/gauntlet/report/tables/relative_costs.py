@@ -48,8 +48,8 @@ def relative_costs(
             if any(line):
                 theirs = [Cell(float(value), None, 0) for value in (paper or {}).get(method, ())]
                 theirs += [None] * (len(paper_columns) - len(theirs))
-                label = study.block_label(*block)
-                blocks.setdefault(label, []).append(Row((study.label(method),), (*line, *theirs)))
+                row = Row((study.label(method),), (*line, *theirs), (*block, method))
+                blocks.setdefault(study.block_label(*block), []).append(row)
     return Table(
         heads=("method",),
         columns=(

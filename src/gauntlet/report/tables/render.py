@@ -55,30 +55,32 @@ def _numbers(cell: Cell | None) -> list:
 
 
 def markdown(table: Table) -> str:
-    """A table per block."""
-    titles = [*table.heads, *(f"{group} {name}".strip() for group, name in table.columns)]
+    """A table per block, with the columns that it has."""
     parts = [table.caption, f"*{_footer(table)}*"] if table.caption else [f"*{_footer(table)}*"]
-    for block, rows in table.blocks.items():
-        lines = [f"**{block}**", ""]
-        if note := table.notes.get(block):
-            lines += [note, ""]
-        lines += [_line(titles), _line(["---"] * len(table.heads) + ["---:"] * len(table.columns))]
-        lines += [_line([*row.keys, *_texts(table, row.cells)]) for row in rows]
-        parts.append("\n".join(lines))
+    for part in table.parts():
+        titles = [*part.heads, *(f"{group} {name}".strip() for group, name in part.columns)]
+        for block, rows in part.blocks.items():
+            lines = [f"**{block}**", ""]
+            if note := part.notes.get(block):
+                lines += [note, ""]
+            lines += [_line(titles), _line(["---"] * len(part.heads) + ["---:"] * len(part.columns))]
+            lines += [_line([*row.keys, *_texts(part, row.cells)]) for row in rows]
+            parts.append("\n".join(lines))
     if not table.blocks:
         parts.append("Nothing was measured.")
     return "\n\n".join(parts) + "\n"
 
 
 def latex(table: Table) -> str:
-    """A ``booktabs`` tabular with a line per block; ``\\input`` it inside a table environment."""
+    """A ``booktabs`` tabular for neighbouring blocks with the same columns, a line per block; ``\\input``
+    it inside a table environment."""
+    head = ["% needs \\usepackage{booktabs}", f"% {_footer(table)}"]
+    return "\n".join([*head, "\n\n\\medskip\n".join(map(_tabular, table.parts()))]) + "\n"
+
+
+def _tabular(table: Table) -> str:
     width = len(table.heads) + len(table.columns)
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        f"% {_footer(table)}",
-        f"\\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * len(table.columns)}}}",
-        "\\toprule",
-    ]
+    lines = [f"\\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * len(table.columns)}}}", "\\toprule"]
     if any(group for group, _ in table.columns):
         at, spans, rules = len(table.heads) + 1, [], []
         for group, span in table.groups():
@@ -97,7 +99,7 @@ def latex(table: Table) -> str:
         for row in rows:
             cells = _texts(table, row.cells, " $\\pm$ ", "--")
             lines.append(" & ".join([*map(_escape, row.keys), *cells]) + " \\\\")
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
 
 
 def _texts(table: Table, cells, plus_minus: str = " ± ", empty: str = EMPTY) -> list[str]:

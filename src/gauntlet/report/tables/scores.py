@@ -64,7 +64,8 @@ def score_table(
                 line = [cells.get((*at, attack, metric)) for attack in attacks for metric in metrics]
                 if any(line):
                     label = study.label(method) + (", mean member" if view == "member" else "")
-                    row = Row((label,), (*line, *([budget.get((*block, method))] if budget else [])))
+                    spent = [budget.get((*block, method))] if budget else []
+                    row = Row((label,), (*line, *spent), (*block, method))
                     blocks.setdefault(where, []).append(row)
     return Table(
         heads=("method",),
