@@ -47,7 +47,7 @@ def state(entry: AnyEntry) -> str:
 
 def _row(entry: AnyEntry, sheets: Path, used: list[str]) -> dict[str, Any]:
     here, sheet = state(entry), sheets / f"{entry.name}.webp"
-    size = sizes.prepared_bytes(entry.name)
+    size = sizes.prepared_bytes(entry)
     if here == READY:
         size = sum((Path(entry.folder) / file).stat().st_size for file in entry.prepared)
     return {
