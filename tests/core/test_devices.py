@@ -1,5 +1,7 @@
 """What a job's device is set to do."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -46,9 +48,10 @@ def test_only_trainings_whose_family_says_so_use_tf32(monkeypatch, family, step,
 
     class Cells:
         def cell(self, *names):
-            return type("Found", (), {"state_folder": tmp_path, "attack": "attack", "gpus": 1})()
+            return type("Found", (), {"gpus": 1})()
 
     monkeypatch.setattr(devices, "setup", setup)
+    monkeypatch.setattr(cli, "_at_work", lambda cell, step: nullcontext())
     monkeypatch.setattr(plan, "load_plan", lambda config: Cells())
     with pytest.raises(Stop):
         {"train": cli._train, "attack": cli._attack}[step](family)(tmp_path, "cell")
