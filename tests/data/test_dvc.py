@@ -11,6 +11,7 @@ from clones import ROOT, SETTINGS, clone, commit, connect, dvc, git, repository
 from gauntlet.core.errors import GauntletError
 from gauntlet.data import commands, fetch, objects, prepared, registry
 from gauntlet.data.registry import Dvc
+from gauntlet.data.sources import dvc as source
 
 pytestmark = pytest.mark.slow
 
@@ -232,3 +233,17 @@ def test_without_a_remote_the_next_source_is_tried(upstream, tmp_path, monkeypat
     log = capsys.readouterr().err
     assert "no DVC remote is configured" in log
     assert "from the Python package sklearn" in log
+
+
+def test_remotes_are_found_whatever_their_length(tmp_path, monkeypatch):
+    """`dvc remote list` breaks lines at 80 characters, and a blank ends an address."""
+    git("init", "-q", cwd=tmp_path)
+    dvc("init", "-q", cwd=tmp_path)
+    folder = str(tmp_path / ("x" * 100) / "a b")
+    dvc("remote", "add", "far", "s3://bucket/prefix", cwd=tmp_path)
+    dvc("remote", "add", "near", "elsewhere", cwd=tmp_path)
+    dvc("remote", "add", "--local", "near", folder, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert sorted(source.remotes()) == [folder, "s3://bucket/prefix"]
+    monkeypatch.setenv("GAUNTLET_OFFLINE", "1")
+    assert source.remotes() == [folder]

@@ -16,6 +16,7 @@ from gauntlet.cell import Cell
 from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import read_sidecar, sidecar_path
+from gauntlet.data import registry
 from gauntlet.families import weights
 from gauntlet.families.federated import world
 from gauntlet.families.privacy import evaluate, settings
@@ -246,7 +247,9 @@ def test_sidecars_name_what_was_attacked(tmp_path, root, folder):
     what = identity()
     measured(what, attacks(), root, folder, tmp_path)
     sidecar = read_sidecar(tmp_path / "scores.parquet")
-    assert set(sidecar["inputs"]) == {str(path) for path in train(what, root, folder).values()}
+    weights = {str(path) for path in train(what, root, folder).values()}
+    read = {f"data/digits/{file}" for file in registry.entry("digits").prepared}
+    assert set(sidecar["inputs"]) == weights | read
     assert sidecar["config"] == {"identity": what, "evaluate": attacks(), "seeds": [0]}
     assert sidecar["code"] == Cell("privacy", "digits", "convnet2", "0", what, attacks()).attack_code()
     # The tracker dates a trial without a training of its own by its first job.

@@ -146,6 +146,6 @@ def test_what_needed_trainings_took_is_kept(cells, tmp_path):
 
 
 def test_a_run_that_has_not_come_to_gathering_says_so(tmp_path):
-    with pytest.raises(GauntletError, match="has not come this far") as caught:
+    with pytest.raises(GauntletError, match="the run of this study has not finished") as caught:
         read(tmp_path / "results/studies/eat/mini")
     assert "source=published" in caught.value.remedy

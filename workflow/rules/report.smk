@@ -50,7 +50,7 @@ rule report:
         SHEETS,
         [f"{PLAN.root(study)}/manifest.json" for study in STUDIES],
         [path / "manifest.json" for plan in PLAN.studies.values() for path in plan.references()],
-        sorted(Path("src/gauntlet/report/templates").iterdir()),
+        sorted(Path("src/gauntlet/report/templates").glob("*")),
     output:
         "paper_figures/index.html",
     log:

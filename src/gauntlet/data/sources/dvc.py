@@ -7,6 +7,7 @@ place; neither the workspace nor ``data.dvc`` is touched.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,10 +45,10 @@ def cache() -> Path:
 
 def remotes() -> list[str]:
     """URLs of the configured remotes; without those that need the network when GAUNTLET_OFFLINE=1."""
-    lines = run("remote", "list").splitlines()
-    urls = [fields[1] for line in lines if len(fields := line.split()) > 1]
+    # Not `dvc remote list`, which breaks long addresses into lines. What is nearer to the user comes later.
+    found = re.findall(r"^remote\.(.+)\.url=(.+)$", run("config", "--list"), re.MULTILINE)
     offline = os.environ.get("GAUNTLET_OFFLINE") == "1"
-    return [url for url in urls if not (offline and "://" in url)]
+    return [url for url in dict(found).values() if not (offline and "://" in url)]
 
 
 def run(*arguments: str) -> str:
