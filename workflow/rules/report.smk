@@ -61,6 +61,7 @@ rule report:
     params:
         declared={study: declared(study) for study in STUDIES},
         code=code_digest("gauntlet.report.html", methods=table_methods()),
+        spent=code_digest("gauntlet.costs.against"),
     message:
         "write the report"
     shell:
