@@ -84,7 +84,7 @@ def characters(entry: registry.Entry, files: dict[str, Path], into: Path) -> Non
 
     fonts = [ImageFont.truetype(path, 20) for path in files.values()]
     for split in ("train", "test"):
-        images = np.zeros((entry.images(split), 28, 28), np.uint8)
+        images = np.zeros((entry.examples(split), 28, 28), np.uint8)
         for row in range(len(images)):
             image = Image.new("L", (28, 28))
             name = entry.classes[row * len(entry.classes) // len(images)]
@@ -124,7 +124,7 @@ def compare(name: str, root: Path, rounds: int) -> timing.Comparison:
 
     seconds = timing.interleave({"ours": ours, "theirs": theirs}, rounds)
     size = sum(path.stat().st_size for path in (root / "ours" / name).iterdir()) / 1e6
-    note = f"{name}: {entry.images('train')} + {entry.images('test')} images, {size:.1f} MB prepared"
+    note = f"{name}: {entry.examples('train')} + {entry.examples('test')} images, {size:.1f} MB prepared"
     return timing.Comparison(name, "gauntlet", peer_name, seconds["ours"], seconds["theirs"], note)
 
 
