@@ -28,6 +28,7 @@ import numpy as np
 from gauntlet.core.errors import GauntletError
 from gauntlet.data.extract import stream_members
 from gauntlet.data.photos import UNKNOWN, cores, unreadable
+from gauntlet.data.prepared import refused
 from gauntlet.data.registry import PhotoEntry
 
 #: Photos and the like compress badly: what an archive may unpack to, in times its own size.
@@ -85,48 +86,47 @@ def check(album: Album, entry: PhotoEntry) -> None:
             photo listed twice, or a class of the training photos among the others although it is zero-shot.
     """
 
-    def refuse(problem: str) -> None:
-        raise GauntletError(
-            f"{entry.name}: {problem}", remedy=f"correct the reader {entry.reader!r}, or the registry"
-        )
-
     if list(album.splits) != list(entry.splits):
-        refuse(f"the splits are {', '.join(album.splits)}, not {', '.join(entry.splits)}")
+        raise refused(entry, f"the splits are {', '.join(album.splits)}, not {', '.join(entry.splits)}")
     present = {split: {photo.label for photo in photos} for split, photos in album.splits.items()}
     for split, total in entry.splits.items():
         if (found := len(album.splits[split])) != total.images:
-            refuse(f"{found} {split} images are listed, not {total.images}")
+            raise refused(entry, f"{found} {split} images are listed, not {total.images}")
         if not present[split] <= set(range(len(album.classes))):
-            refuse(f"{split} labels are outside 0 to {len(album.classes) - 1}")
+            raise refused(entry, f"{split} labels are outside 0 to {len(album.classes) - 1}")
         if (found := len(present[split])) != total.classes:
-            refuse(f"{found} {split} classes are listed, not {total.classes}")
+            raise refused(entry, f"{found} {split} classes are listed, not {total.classes}")
     for kind, dtype in (("attributes", np.uint8), ("values", np.float32)):
         names, given = getattr(entry, kind), getattr(album, kind)
         described = entry.described if names else []
         if list(given) != described:
-            refuse(f"{kind} are given for the splits {list(given)}, not {described}")
+            raise refused(entry, f"{kind} are given for the splits {list(given)}, not {described}")
         for split, found in given.items():
             shape = (entry.splits[split].images, len(names))
             if found.dtype != dtype or found.shape != shape:
-                refuse(f"{split} {kind} are {found.dtype} {found.shape}, not {np.dtype(dtype)} {shape}")
+                raise refused(
+                    entry, f"{split} {kind} are {found.dtype} {found.shape}, not {np.dtype(dtype)} {shape}"
+                )
     for split, found in album.attributes.items():
         if not np.isin(found, (0, 1, UNKNOWN)).all():
-            refuse(f"a {split} attribute is {found[~np.isin(found, (0, 1, UNKNOWN))][0]}")
+            raise refused(entry, f"a {split} attribute is {found[~np.isin(found, (0, 1, UNKNOWN))][0]}")
     for split, found in album.values.items():
         if not np.isfinite(found).all():
-            refuse(f"a {split} value is {found[~np.isfinite(found)][0]}")
+            raise refused(entry, f"a {split} value is {found[~np.isfinite(found)][0]}")
     if unused := set(range(len(album.classes))) - set().union(*present.values()):
-        refuse(f"no image of the class {album.classes[min(unused)]!r} is listed")
+        raise refused(entry, f"no image of the class {album.classes[min(unused)]!r} is listed")
     if entry.zero_shot:
         for split in [split for split in present if split not in ("train", "reference")]:
             if shared := present["train"] & present[split]:
                 name = album.classes[min(shared)]
-                refuse(f"the class {name!r} is in train and in {split}, but the set is zero-shot")
+                raise refused(
+                    entry, f"the class {name!r} is in train and in {split}, but the set is zero-shot"
+                )
     seen: set[tuple[Path, str]] = set()
     for photos in album.splits.values():
         for archive, member, _ in photos:
             if (archive, member) in seen:
-                refuse(f"{member} is listed twice")
+                raise refused(entry, f"{member} is listed twice")
             seen.add((archive, member))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from gauntlet.core.errors import GauntletError
 from gauntlet.data.bundle import Tables
 from gauntlet.data.packed import Listed, arrange, collect, save_index
+from gauntlet.data.prepared import refused
 from gauntlet.data.registry import FileEntry
 
 
@@ -35,25 +36,20 @@ def check(bundle: Bundle, entry: FileEntry) -> None:
         GauntletError: the first difference: splits, files per class of a split, or a file listed twice.
     """
 
-    def refuse(problem: str) -> None:
-        raise GauntletError(
-            f"{entry.name}: {problem}", remedy=f"correct the reader {entry.reader!r}, or the registry"
-        )
-
     for kind in ("splits", "tables"):
         if list(found := getattr(bundle, kind)) != list(entry.splits):
-            refuse(f"the {kind} are of {', '.join(found)}, not {', '.join(entry.splits)}")
+            raise refused(entry, f"the {kind} are of {', '.join(found)}, not {', '.join(entry.splits)}")
     for split, listed in bundle.splits.items():
         counts = Counter(file.label for file in listed)
         found = [counts.pop(label, 0) for label in range(len(entry.classes))]
         if counts:
-            refuse(f"{split} labels are outside 0 to {len(entry.classes) - 1}")
+            raise refused(entry, f"{split} labels are outside 0 to {len(entry.classes) - 1}")
         if found != (expected := entry.per_class(split)):
-            refuse(f"{split} files per class are {found}, not {expected}")
+            raise refused(entry, f"{split} files per class are {found}, not {expected}")
     places = Counter((file.archive, file.member) for listed in bundle.splits.values() for file in listed)
     (_, member), count = places.most_common(1)[0]
     if count > 1:
-        refuse(f"{member} is listed {count} times")
+        raise refused(entry, f"{member} is listed {count} times")
 
 
 def write(bundle: Bundle, entry: FileEntry, folder: Path) -> None:

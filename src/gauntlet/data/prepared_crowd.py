@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gauntlet.core.errors import GauntletError
 from gauntlet.data.crowd import UNKNOWN
+from gauntlet.data.prepared import refused
 from gauntlet.data.registry import CrowdEntry
 
 
@@ -36,27 +36,24 @@ def check(found: Crowd, entry: CrowdEntry) -> None:
         GauntletError: the first difference; a class that is none; two labels of a worker for an item.
     """
 
-    def refuse(problem: str) -> None:
-        raise GauntletError(
-            f"{entry.name}: {problem}", remedy=f"correct the reader {entry.reader!r}, or the registry"
-        )
-
     classes = len(entry.classes)
     for kind in ("items", "workers"):
         if (count := len(getattr(found, kind))) != (expected := getattr(entry.counts, kind)):
-            refuse(f"there are {count} {kind}, not {expected}")
+            raise refused(entry, f"there are {count} {kind}, not {expected}")
     given, known = found.labels[:, 2], found.truth[found.truth != UNKNOWN]
     for kind, values in (("labels", given), ("truth", known)):
         if values.size and not (values.min() >= 0 and values.max() < classes):
-            refuse(f"{kind}: a class is outside 0 to {classes - 1}")
+            raise refused(entry, f"{kind}: a class is outside 0 to {classes - 1}")
         expected = getattr(entry.counts, kind)
         count = np.bincount(values, minlength=classes).tolist() if isinstance(expected, list) else len(values)
         if count != expected:
-            refuse(f"{kind}: there are {count}, not {expected}")
+            raise refused(entry, f"{kind}: there are {count}, not {expected}")
     pairs, counts = np.unique(found.labels[:, :2], axis=0, return_counts=True)
     if (counts > 1).any():
         item, worker = pairs[counts.argmax()]
-        refuse(f"worker {found.workers[worker]} labels the item {found.items[item]} {counts.max()} times")
+        raise refused(
+            entry, f"worker {found.workers[worker]} labels the item {found.items[item]} {counts.max()} times"
+        )
 
 
 def write(found: Crowd, entry: CrowdEntry, folder: Path) -> None:
