@@ -269,7 +269,7 @@ def test_examples_that_fill_up_a_batch_leave_no_trace(digits):
     """Clients with batches of 0 to 9 images at once, against one backward pass per image."""
     simulation = simulated(digits, CHAINS["dp_sgd"])
     images, net = simulation.world.train, simulation.new()
-    trainer = PerExample(net, images, Recipe(10), simulation.chain.local, copies=4)
+    trainer = PerExample(net, images, Recipe(10), simulation.chain.local, together=4)
     batches = [torch.arange(first, first + count) for first, count in ((0, 4), (9, 0), (30, 9), (50, 1))]
     start = state_of(net)
     for (gradients, losses), rows in zip(trainer._each([start] * 4, batches), batches, strict=True):

@@ -5,32 +5,28 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call
 
 from gauntlet.defenses.updates.base import UpdateDefense
 from gauntlet.families.federated.local import Recipe, Task, Update, trained
 from gauntlet.families.federated.world import Images
-from gauntlet.models.copies import State
+from gauntlet.models.copies import State, copies
 
 
 class PerExample:
     """SGD on the gradient that a defense makes of every example's own; the rest as ``local.Sequential``.
 
     Args:
-        net: without running statistics.
+        net: without running statistics, and without dropout.
         defense: says what a step's gradient is.
-        copies: clients in one program. Their batches are filled up to the same size with images whose
+        together: clients in one program. Their batches are filled up to the same size with images whose
             gradients are then left out. The noise does not depend on it; sums are rounded in another order.
     """
 
-    def __init__(self, net: nn.Module, images: Images, recipe: Recipe, defense: UpdateDefense, copies: int):
+    def __init__(self, net: nn.Module, images: Images, recipe: Recipe, defense: UpdateDefense, together: int):
         self.net, self.images, self.recipe = net, images, recipe
-        self.defense, self.copies, self.names = defense, copies, trained(net)
-        of_client = vmap(grad_and_value(self._loss), in_dims=(None, 0, 0))
-        self.gradients = vmap(of_client)
-
-    def _loss(self, state: State, image: Tensor, label: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(self.net, state, (image[None],)), label[None])
+        self.defense, self.together, self.names = defense, together, trained(net)
+        self.run = copies(net)
 
     def train(self, start: State, tasks: list[Task]) -> list[Update]:
         """The update of every task, from the same ``start``."""
@@ -39,8 +35,8 @@ class PerExample:
         # Most steps first: those that still train are then always the first ones.
         order = sorted(range(len(tasks)), key=lambda i: steps[i], reverse=True)
         found: dict[int, Update] = {}
-        for at in range(0, len(order), self.copies):
-            some = order[at : at + self.copies]
+        for at in range(0, len(order), self.together):
+            some = order[at : at + self.together]
             found |= dict(zip(some, self._train(start, [tasks[i] for i in some]), strict=True))
         return [found[i] for i in range(len(tasks))]
 
@@ -67,8 +63,21 @@ class PerExample:
         """Per client its examples' gradients (b, ...) and losses (b,)."""
         longest = max(1, *map(len, batches))
         rows = torch.stack([F.pad(rows, (0, longest - len(rows))) for rows in batches])
-        states = {name: torch.stack([client[name] for client in clients]) for name in self.names}
-        gradients, losses = self.gradients(states, self.images.pixels[rows], self.images.labels[rows])
+        # A copy of the network per image, so that the gradient of a copy is that of its image.
+        states = {
+            name: torch.stack([client[name] for client in clients]).repeat_interleave(longest, dim=0)
+            for name in self.names
+        }
+        with torch.enable_grad():
+            tensors = [value.requires_grad_() for value in states.values()]
+            logits = self.run(states, self.images.pixels[rows.flatten()][:, None], training=True)
+            losses = F.cross_entropy(logits[:, 0], self.images.labels[rows.flatten()], reduction="none")
+            found = torch.autograd.grad(losses.sum(), tensors)
+        losses = losses.detach().view(rows.shape)
+        gradients = {
+            name: value.view(*rows.shape, *value.shape[1:])
+            for name, value in zip(self.names, found, strict=True)
+        }
         return [
             ({name: value[i, : len(own)] for name, value in gradients.items()}, losses[i, : len(own)])
             for i, own in enumerate(batches)
