@@ -280,7 +280,10 @@ def _grid_cells(
         given = getattr(grid, part)
         if part == "train" and grid.recipe:
             given = {**_recipe(study.family, grid.recipe, file, f"{key}.recipe"), **given}
-        parts[part] = parse(shape, given, file=file, key=f"{key}.{part}").model_dump(mode="json")
+        parsed = parse(shape, given, file=file, key=f"{key}.{part}")
+        if check := getattr(parsed, "check_dataset", None):
+            check(grid.dataset, file=file, key=f"{key}.{part}")
+        parts[part] = parsed.model_dump(mode="json")
         _check_named(parts[part], file, f"{key}.{part}")
     data, train, evaluate = parts.values()
     sample = {

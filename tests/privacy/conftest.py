@@ -1,6 +1,7 @@
-"""Makes ``toy_privacy.py`` importable."""
+"""Makes ``toy_privacy.py`` importable, and ``handmade.py`` of the tests of data."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "data")]

@@ -202,13 +202,18 @@ def test_a_method_that_was_not_measured_somewhere_leaves_the_others_in_place(tmp
 def test_attributes_at_chance_are_counted_and_averaged():
     rows = [
         {"seed": 0, "attack": "representation", "detail": name, "metric": metric, "value": value}
-        for name, accuracy, gain in (("noisy", 0.55, 0.0), ("mirrored", 0.56, -0.1), ("rotated", 0.48, 0.04))
-        for metric, value in (("accuracy", accuracy), ("gain", gain))
+        for name, accuracy, gain, guess in (
+            ("noisy", 0.55, 0.0, 0.4),
+            ("mirrored", 0.56, -0.1, 0.502),
+            ("rotated", 0.48, 0.04, 0.5),
+            ("male", 0.7, 0.1, 0.66),  # goes with the class: to tell it as often as that gives nothing away
+        )
+        for metric, value in (("accuracy", accuracy), ("gain", gain), ("imputation", guess))
     ]
     rows.append({"seed": 0, "attack": "clean", "detail": "", "metric": "accuracy", "value": 0.9})
     found = hidden_attributes({"scores": as_scores(cells(rows, "fedavg", "digits"))})
     assert found.set_index("metric")["value"].to_dict() == pytest.approx(
-        {"attribute_accuracy": 0.53, "attribute_gain": -0.02, "attributes_hidden": 2 / 3}
+        {"attribute_accuracy": 0.5725, "attribute_gain": 0.01, "attributes_hidden": 3 / 4}
     )
     assert not len(hidden_attributes({"scores": whole("scores", [])}))
 

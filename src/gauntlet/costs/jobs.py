@@ -10,7 +10,6 @@ from typing import Any
 
 from gauntlet.cell import Cell, family_settings
 from gauntlet.data import sizes
-from gauntlet.data.registry import entry
 from gauntlet.models import operations
 
 #: A pass is forward and backward: three times the operations of the way forward.
@@ -123,6 +122,7 @@ def _weights(cell: Cell) -> int:
 
 
 def _size(cell: Cell, kind: str, architecture: str) -> operations.Size:
-    channels, pixels = sizes.form(cell.dataset, cell.identity["data"].get("photo_size", 224))
-    outputs = cell.identity["train"].get("embedding") or entry(cell.dataset).class_count
+    data = cell.identity["data"]
+    channels, pixels = sizes.form(cell.dataset, data.get("photo_size", 224))
+    outputs = cell.identity["train"].get("embedding") or sizes.class_count(cell.dataset, data.get("task"))
     return operations.size(kind, architecture, channels, pixels, outputs)

@@ -10,22 +10,34 @@ from gauntlet.data.registry import Common, Entry, PhotoEntry, entry
 
 
 def taken(
-    dataset: str, split: str, per_class: int | None = None, classes: int | None = None, held_out: int = 0
+    dataset: str,
+    split: str,
+    per_class: int | None = None,
+    classes: int | None = None,
+    held_out: int = 0,
+    task: str | None = None,
 ) -> float:
     """Images (or rows, files) of a split, at most ``per_class`` of each class, without ``held_out`` of each.
 
     Args:
         classes: so many of the split's classes, drawn at random: the mean over all draws. All when None.
+        task: an attribute that is the class: as if half of the photos had it.
     """
     found = entry(dataset)
     if found.form == "photos":
         total = found.splits.get(split)
-        counts = [total.images / total.classes] * total.classes if total else []
+        kinds = 2 if task else total.classes if total else 0
+        counts = [total.images / kinds] * kinds if total else []
     else:
         counts = [count for count in found.per_class(split) if count]
     left = [max(count - held_out, 0) for count in counts]
     total = sum(left if per_class is None else (min(count, per_class) for count in left))
     return total if classes is None or not counts else total * classes / len(counts)
+
+
+def class_count(dataset: str, task: str | None = None) -> int:
+    """Classes that a network tells apart: the dataset's, or two where an attribute is the task."""
+    return 2 if task else entry(dataset).class_count
 
 
 def form(dataset: str, photo_size: int = 224) -> tuple[int, int]:

@@ -67,7 +67,8 @@ class DpSgd(UpdateDefense):
         squares = sum(value.flatten(1).square().sum(1) for value in gradients.values())
         scale = (self.clip / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)
         total = {
-            name: torch.einsum("b,b...->...", scale.to(value), value) for name, value in gradients.items()
+            name: (scale.to(value) @ value.flatten(1)).view(value.shape[1:])
+            for name, value in gradients.items()
         }
         total = noisy(total, self.sigma * self.clip, generator)
         return {name: value / expected for name, value in total.items()}

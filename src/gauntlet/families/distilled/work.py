@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gauntlet.core.registry import create
-from gauntlet.data.registry import entry
+from gauntlet.data.sizes import class_count
 from gauntlet.families.distilled.settings import Data, Train
 from gauntlet.families.federated.work import owned
 
@@ -19,7 +19,7 @@ def train(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
     data, recipe, given = Data(**identity["data"]), Train(**identity["train"]), identity["method"]
     method = create("distillation", given["distillation"], given["options"])
     if method.shares:
-        samples = entry(identity["dataset"]).class_count * method.per_class
+        samples = class_count(identity["dataset"], data.task) * method.per_class
         update = method.batch + samples
         rounds = data.clients * (method.iterations * update + recipe.steps * samples)
     else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gauntlet.core.config import Strict
+from gauntlet.core.errors import GauntletError, did_you_mean
 
 #: The tables (``core.tables``) that a step's job writes. There is no attack: one job does it all.
 TABLES = {"train": ("training", "rounds", "picks", "clients", "exchange")}
@@ -17,6 +19,11 @@ NETWORK = "classifier"
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, strict=False)]
 NonNegative = Annotated[float, Field(ge=0, strict=False)]
+
+
+def _absent(value: object) -> bool:
+    """Left out of an identity: the names of cells without such a setting stay as they were."""
+    return value is None
 
 
 class Data(Strict):
@@ -30,12 +37,24 @@ class Data(Strict):
         0, description="images per class of the training split that the server keeps for itself"
     )
     test_per_class: Positive | None = Field(None, description="test images per class; all when absent")
-    # Left out of an identity where there are none, so that the names of such cells stay as they were.
     plant: list[str] = Field(
         [],
         exclude_if=lambda names: not names,
         description="attributes that half of the images get, whatever their class: names in"
         " src/gauntlet/data/attributes.py",
+    )
+    photo_size: Positive | None = Field(
+        None, exclude_if=_absent, description="photos are cut to squares of so many pixels; for photos alone"
+    )
+    task: str | None = Field(
+        None,
+        exclude_if=_absent,
+        description="an attribute of the dataset's that is to be told, in place of its classes",
+    )
+    private: list[str] = Field(
+        [],
+        exclude_if=lambda names: not names,
+        description="attributes of the dataset's that the task has no need of",
     )
 
     @field_validator("plant")
@@ -49,6 +68,37 @@ class Data(Strict):
             if len(set(names)) < len(names):
                 raise ValueError("an attribute is planted once")
         return names
+
+    @model_validator(mode="after")
+    def _attributes_differ(self) -> Data:
+        names = [*([self.task] if self.task else []), *self.private, *self.plant]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the attribute {twice[0]!r} is named twice")
+        return self
+
+    def check_dataset(self, name: str, *, file: str | Path | None = None, key: str = "data") -> None:
+        """Raise GauntletError where the settings do not fit the registry's dataset ``name``: photos without a
+        size, a size for images of one size, or an attribute that it does not have."""
+        from gauntlet.data.registry import entry
+
+        found = entry(name)
+        if (found.form == "photos") != (self.photo_size is not None):
+            raise GauntletError(
+                f"the images of {name} have {'many sizes' if found.form == 'photos' else 'one size'}",
+                file=file,
+                key=f"{key}.photo_size",
+                remedy="give one, in pixels" if found.form == "photos" else "leave it out",
+            )
+        known = getattr(found, "attributes", [])
+        for part, names in (("task", [self.task] if self.task else []), ("private", self.private)):
+            for attribute in names:
+                if attribute not in known:
+                    raise GauntletError(
+                        f"{name} has no attribute {attribute!r}",
+                        file=file,
+                        key=f"{key}.{part}",
+                        remedy=did_you_mean(attribute, known) if known else "plant one, or leave it out",
+                    )
 
 
 class Defense(Strict):

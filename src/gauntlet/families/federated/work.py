@@ -20,7 +20,7 @@ def train(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
         return {}
     data = Data(**identity["data"])
     local = owned(identity["dataset"], data) / data.clients
-    test = taken(identity["dataset"], "test", data.test_per_class)
+    test = tested(identity["dataset"], data)
     passes = recipe.rounds * (recipe.selected * recipe.epochs * local + 0.5 * test)
     return {("classifier", identity["architecture"]): passes}
 
@@ -32,4 +32,9 @@ def weights(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
 
 def owned(dataset: str, data: Data) -> float:
     """Training images of all clients together."""
-    return taken(dataset, "train", data.per_class, held_out=data.held_out)
+    return taken(dataset, "train", data.per_class, held_out=data.held_out, task=data.task)
+
+
+def tested(dataset: str, data: Data) -> float:
+    """Test images."""
+    return taken(dataset, "test", data.test_per_class, task=data.task)

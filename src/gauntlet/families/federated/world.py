@@ -13,16 +13,18 @@ from gauntlet.core.registry import resolve
 from gauntlet.core.seeds import numpy_generator, seeded
 from gauntlet.data.dataset import Split
 from gauntlet.data.partitions.base import Partition
+from gauntlet.data.small import view
 from gauntlet.data.subset import Images, first, held_out_and_rest, on_device
 from gauntlet.models.classifiers import build as build_classifier
 
 if TYPE_CHECKING:
     from gauntlet.data.dataset import Dataset
+    from gauntlet.data.photos import PhotoSet
     from gauntlet.families.federated.settings import Data
 
 
-class Planted(NamedTuple):
-    """Which images have an attribute: int64 0 or 1, in the order of the world's images."""
+class Attribute(NamedTuple):
+    """Which images have an attribute, planted or not: int64 0 or 1, in the order of the world's images."""
 
     train: np.ndarray
     held_out: np.ndarray
@@ -40,7 +42,7 @@ class World:
         test: the test images.
         partition: who owns what.
         histograms: (clients, classes) images per client and class.
-        attributes: what was planted, by name, in the order of planting.
+        attributes: those of the dataset's that are private, and what was planted, by name, in this order.
     """
 
     train: Images
@@ -49,7 +51,7 @@ class World:
     test: Images
     partition: Partition
     histograms: np.ndarray
-    attributes: dict[str, Planted] = field(default_factory=dict)
+    attributes: dict[str, Attribute] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -72,13 +74,16 @@ class World:
         ]  # fmt: skip
 
 
-def build(dataset: Dataset, data: Data, seed: int, device: torch.device) -> World:
+def build(dataset: Dataset | PhotoSet, data: Data, seed: int, device: torch.device) -> World:
     """Draw the images by the stream ``split`` of the seed, and their owners by the stream ``partition``;
-    plant each attribute by a stream ``plant`` of its name and part.
+    plant each attribute by a stream ``plant`` of its name and part. Photos are cut to one size, and an
+    attribute of theirs may be the class (``data.small``).
 
     Raises:
-        GauntletError: too few images of a class, or a partition that does not fit.
+        GauntletError: too few images of a class, a partition that does not fit, or an attribute that is not
+            there.
     """
+    dataset = view(dataset, data.photo_size, data.task, data.private)
     kept, dealt = held_out_and_rest(dataset.train, data.held_out, data.per_class, seed)
     test = first(dataset.test, data.test_per_class, seed, "test")
     labels = dataset.train.labels[dealt]
@@ -93,12 +98,16 @@ def build(dataset: Dataset, data: Data, seed: int, device: torch.device) -> Worl
     images, bits = {}, {}
     for part, (split, chosen) in drawn.items():
         images[part], bits[part] = _planted(data.plant, split, chosen, dataset.peak, seed, part, device)
+        bits[part] |= {name: split.attributes[name][chosen] for name in data.private}
     return World(
         **images,
         rows=[torch.from_numpy(rows) for rows in partition.rows],
         partition=partition,
         histograms=partition.histograms(labels, classes),
-        attributes={name: Planted(**{part: bits[part][name] for part in drawn}) for name in data.plant},
+        attributes={
+            name: Attribute(**{part: bits[part][name] for part in drawn})
+            for name in [*data.private, *data.plant]
+        },
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gauntlet.data.sizes import taken
-from gauntlet.families.federated.work import owned
+from gauntlet.families.federated.work import owned, tested
 from gauntlet.families.privacy.settings import Data, Evaluate, Train
 from gauntlet.families.shadows.work import candidates
 
@@ -18,8 +17,9 @@ def attack(identity: dict[str, Any], evaluate: dict[str, Any]) -> dict[tuple[str
     recipe = Train(**identity["train"]).shadows
     shadows = recipe.models if recipe else 0
     asked = candidates(identity["dataset"], data) * (shadows + len(settings.membership))
-    looked = len(settings.attributes) * len(data.plant) * 2 * owned(identity["dataset"], data)
-    clean = owned(identity["dataset"], data) + taken(identity["dataset"], "test", data.test_per_class)
+    attributes = len(data.private) + len(data.plant)
+    looked = len(settings.attributes) * attributes * 2 * owned(identity["dataset"], data)
+    clean = owned(identity["dataset"], data) + tested(identity["dataset"], data)
     return {("classifier", identity["architecture"]): 0.5 * (asked + looked + clean)}
 
 

@@ -85,8 +85,8 @@ def fit(what: Identity, seed: int, dataset, device: torch.device, resume: Resume
     Named streams: those of ``world.build`` and ``pool.draw``; ``shadows``, and ``shadows`` and the model's
     number.
     """
-    images = pool.draw(world.build(dataset, what.data, seed, device), seed).images
-    train, classes = what.train, len(dataset.class_names)
+    drawn = world.build(dataset, what.data, seed, device)
+    images, train, classes = pool.draw(drawn, seed).images, what.train, drawn.classes
     inside = shadows.halves(len(images), train.models, numpy_generator(seed, "shadows"))
     recipe = shadows.Recipe(**train.model_dump(exclude={"models"}))
     new = partial(build, what.architecture, *images.pixels.shape[1:3], classes)

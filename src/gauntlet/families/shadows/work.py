@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gauntlet.data.registry import entry
-from gauntlet.data.sizes import taken
+from gauntlet.data.sizes import class_count
+from gauntlet.families.federated import work as federated
 from gauntlet.families.federated.settings import Data
 from gauntlet.families.shadows.settings import Train
 
@@ -24,9 +24,6 @@ def weights(identity: dict[str, Any]) -> dict[tuple[str, str], float]:
 
 def candidates(dataset: str, data: Data) -> float:
     """Members and as many others: of every class as many as there are of both."""
-    sides = (
-        taken(dataset, "train", data.per_class, held_out=data.held_out),
-        taken(dataset, "test", data.test_per_class),
-    )
-    classes = entry(dataset).class_count
+    sides = federated.owned(dataset, data), federated.tested(dataset, data)
+    classes = class_count(dataset, data.task)
     return 2 * classes * min(side / classes for side in sides)

@@ -15,6 +15,9 @@ TABLES = {"train": ("progress", "answers", "samples"), "attack": ("scores", "pre
 #: The registered kind of this family's networks: the substitutes.
 NETWORK = "classifier"
 
+#: The forms of datasets that it takes.
+FORMS = ("arrays",)
+
 Positive = Annotated[int, Field(gt=0)]
 
 
