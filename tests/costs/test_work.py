@@ -49,6 +49,25 @@ def test_what_is_held_out_is_not_taken():
     assert form("fashion-mnist") == (1, 28)
 
 
+def test_an_attribute_that_is_the_task_has_two_classes():
+    """Half of the photos each, as far as a plan knows; attacks look at the private attributes twice."""
+    assert taken("celeba", "train", 5000, held_out=500, task="Smiling") == 2 * 5000
+    assert taken("celeba", "train", task="Smiling") == 162770
+    data = {"clients": 10, "per_class": 100, "test_per_class": 50, "photo_size": 64, "task": "Smiling"}
+    recipe = {"rounds": 2, "selected": 10, "epochs": 3, "batch": 10, "lr": 0.1}
+    cell = {"dataset": "celeba", "architecture": "convnet3", "data": data, "train": recipe}
+    assert only(federated.train(cell)) == 2 * (3 * 200 + 0.5 * 100)
+    models = {"models": 4, "epochs": 5, "batch": 10, "lr": 0.1}
+    assert only(shadows.train({**cell, "train": models})) == 4 * 5 * 100
+    attacked = {
+        **cell,
+        "data": {**data, "private": ["Male", "Young"]},
+        "train": {"federated": recipe, "distilled": {"rounds": 1}, "shadows": None},
+    }
+    attribute = {"attributes": {"representation": {"attribute_inference": "representation"}}}
+    assert only(privacy.attack(attacked, attribute)) == 0.5 * (2 * 2 * 200 + 200 + 100)
+
+
 def published():
     """Study, and the cells of its published manifests with the plan's cells of the same folders."""
     for scale in ("mini", "desk"):

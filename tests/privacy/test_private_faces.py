@@ -17,9 +17,13 @@ from toy_privacy import SAMPLES, UPDATES, attacks, identity, measured, values
 from gauntlet import data
 from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import read_parquet
 from gauntlet.data import fetch, prepared, registry, small
 from gauntlet.data.photos import UNKNOWN
 from gauntlet.families.federated import world
+from gauntlet.families.inversion import evaluate as invert
+from gauntlet.families.inversion import settings as inversion
+from gauntlet.families.inversion import train as capture
 from gauntlet.families.privacy import settings
 from gauntlet.report.derived.hidden_attributes import hidden_attributes
 
@@ -169,6 +173,31 @@ def test_attacks_find_what_is_seen_beyond_what_anyone_may_guess(registered, tmp_
     assert values(scores, "loss")["auc"] >= 0.3
     found = hidden_attributes({"scores": scores.assign(**trial(scores))}).set_index("metric")["value"]
     assert found["attributes_hidden"] <= 0.5
+
+
+def test_photos_are_found_in_what_clients_send(registered, loaded, tmp_path):
+    """From the archive to an inverted update: what was attacked are the photos themselves."""
+    folder, _ = registered
+    given = {
+        "data": {"clients": 2, "per_class": 1, "photo_size": SIZE, "task": "Smiling"},
+        "method": {"selection": "random"},
+        "train": {"rounds": 1, "selected": 2, "batch": 1, "lr": 0.01},
+    }
+    shapes = {"data": inversion.Data, "method": inversion.Method, "train": inversion.Train}
+    what = {"family": "inversion", "dataset": "toy", "architecture": "plain3conv"} | {
+        part: parse(shapes[part], value, file=part).model_dump(mode="json") for part, value in given.items()
+    }
+    how = {"iterations": 120, "shown": 2, "attacks": {"agic": {"inversion": "agic"}}}
+    how = parse(inversion.Evaluate, how, file="evaluate").model_dump(mode="json")
+    capture.run(what, [0], tmp_path / "cell", None, "cpu", folder)
+    model = tmp_path / "cell" / "model.safetensors"
+    invert.run(what, how, [0], model, tmp_path / "out", "cpu", folder)
+    scores = read_parquet(tmp_path / "out" / "scores.parquet")
+    psnr = scores[(scores["metric"] == "psnr") & (scores["attack"] == "agic")]["value"]
+    there = world.build(loaded, inversion.Data(**what["data"]), 0, torch.device("cpu"))
+    grey = there.train.pixels.mean(dim=(1, 2, 3), keepdim=True)
+    blank = -10 * (there.train.pixels - grey).square().mean(dim=(1, 2, 3)).log10()
+    assert psnr.iloc[0] > float(blank.mean()) + 1  # closer than a photo of their mean grey
 
 
 def trial(scores):
