@@ -11,7 +11,7 @@ import numpy as np
 from gauntlet.cell import family_settings
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import read_json, sha256_file
-from gauntlet.data import registry, sizes
+from gauntlet.data import sizes
 from gauntlet.plan import StudyPlan
 
 
@@ -79,8 +79,8 @@ def rows(part: StudyPlan) -> list[dict[str, Any]]:
     }
     found = []
     for cell in needed.values():
-        channels, pixels = sizes.form(cell.dataset, cell.identity["data"].get("photo_size", 224))
-        outputs = cell.identity["train"].get("embedding") or registry.entry(cell.dataset).class_count
+        identity = cell.identity
+        channels, pixels, outputs = sizes.network(cell.dataset, identity["data"], identity["train"])
         folder = cell.train_folder
         found.append(
             {

@@ -213,6 +213,13 @@ def trial(scores):
         ("toy", {"photo_size": None}, r"data\.photo_size: the images of toy have many sizes"),
         ("toy", {"task": "Smilling"}, r"data\.task: toy has no attribute 'Smilling'\n.*Smiling"),
         ("toy", {"private": ["Hat"]}, r"data\.private: toy has no attribute 'Hat'"),
+        (
+            "toy",
+            {"task": None},
+            r"data\.task: there is nothing to learn of the classes of toy.*\n.*Male, Smiling",
+        ),
+        ("imagenet-val", {}, r"data\.task: imagenet-val has no attribute 'Smiling'\n.*leave it out"),
+        ("live", {}, r"data: live has no images to test on"),
         ("digits", {}, r"data\.photo_size: the images of digits have one size\n.*leave it out"),
         ("digits", {"photo_size": None, "private": []}, r"data\.task: digits has no attribute 'Smiling'"),
     ],
@@ -227,6 +234,26 @@ def test_no_attribute_is_named_twice():
     for changes in ({"private": ["Smiling"]}, {"private": ["Male", "Male"]}):
         with pytest.raises(GauntletError, match="is named twice"):
             settings_of(**changes)
+
+
+def test_an_adversary_whose_images_are_alike_in_an_attribute_is_refused_before_any_attack(
+    registered, tmp_path
+):
+    what = identity(UPDATES, federated={"selected": 2}, shadows=None)
+    what = {**what, "dataset": "toy", "data": settings_of(held_out=1).model_dump(mode="json")}
+    how = attacks(["loss"], ["representation"])
+    seeds = [seed for seed in range(8) if alike(registered, what, seed)]
+    with pytest.raises(GauntletError, match=rf"alike in '\w+' \(seed {seeds[0]}\)"):
+        measured(what, how, tmp_path / "cells", registered[0], tmp_path / "out", seeds[:1])
+    assert not (tmp_path / "out").exists()
+
+
+def alike(registered, what, seed):
+    """Whether the two images that the server holds out have the same value of some attribute."""
+    there = world.build(
+        data.load("toy", registered[0]), settings.Data(**what["data"]), seed, torch.device("cpu")
+    )
+    return any(len(set(bits.held_out.tolist())) < 2 for bits in there.attributes.values())
 
 
 def test_a_job_whose_settings_do_not_fit_its_dataset_ends_at_once(loaded, digits):

@@ -122,7 +122,5 @@ def _weights(cell: Cell) -> int:
 
 
 def _size(cell: Cell, kind: str, architecture: str) -> operations.Size:
-    data = cell.identity["data"]
-    channels, pixels = sizes.form(cell.dataset, data.get("photo_size", 224))
-    outputs = cell.identity["train"].get("embedding") or sizes.class_count(cell.dataset, data.get("task"))
-    return operations.size(kind, architecture, channels, pixels, outputs)
+    shape = sizes.network(cell.dataset, cell.identity["data"], cell.identity["train"])
+    return operations.size(kind, architecture, *shape)

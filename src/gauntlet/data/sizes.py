@@ -5,6 +5,8 @@ Imports no NumPy: a plan asks before any dataset is here.
 
 from __future__ import annotations
 
+from typing import Any
+
 from gauntlet.core.errors import GauntletError
 from gauntlet.data.registry import Common, Entry, PhotoEntry, entry
 
@@ -38,6 +40,16 @@ def taken(
 def class_count(dataset: str, task: str | None = None) -> int:
     """Classes that a network tells apart: the dataset's, or two where an attribute is the task."""
     return 2 if task else entry(dataset).class_count
+
+
+def network(dataset: str, data: dict[str, Any], train: dict[str, Any]) -> tuple[int, int, int]:
+    """Channels, height and width of an image, and outputs, of the network that a cell trains.
+
+    Args:
+        data, train: parts of its identity.
+    """
+    channels, pixels = form(dataset, data.get("photo_size", 224))
+    return channels, pixels, train.get("embedding") or class_count(dataset, data.get("task"))
 
 
 def form(dataset: str, photo_size: int = 224) -> tuple[int, int]:

@@ -65,7 +65,7 @@ def view(found: Dataset | PhotoSet, size: int | None, task: str | None, private:
             are left out.
 
     Returns:
-        The set; with photos its splits are ``Described``.
+        The set; with photos its splits are ``Described``, and there is none for validation.
 
     Raises:
         GauntletError: photos without a size, an attribute that the set does not have, or no photo left.
@@ -73,11 +73,7 @@ def view(found: Dataset | PhotoSet, size: int | None, task: str | None, private:
     wanted = [*([task] if task else []), *private]
     if found.form != "photos":
         if wanted:
-            raise GauntletError(
-                f"{found.name} has no attributes",
-                key="data.task",
-                remedy="plant some, or choose another dataset",
-            )
+            raise GauntletError(f"{found.name} has no attributes", key="data", remedy="leave them out")
         return found
     if size is None:
         raise GauntletError(
@@ -85,7 +81,8 @@ def view(found: Dataset | PhotoSet, size: int | None, task: str | None, private:
         )
     for name in wanted:
         if name not in found.attribute_names:
-            remedy = did_you_mean(name, found.attribute_names)
+            known = found.attribute_names
+            remedy = did_you_mean(name, known) if known else "leave it out"
             raise GauntletError(f"{found.name} has no attribute {name!r}", key="data", remedy=remedy)
 
     def described(photos: Photos | None) -> Described | None:
@@ -110,5 +107,4 @@ def view(found: Dataset | PhotoSet, size: int | None, task: str | None, private:
         peak=found.peak,
         train=described(found.train),
         test=described(found.test),
-        validation=described(found.validation),
     )

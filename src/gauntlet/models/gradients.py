@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gauntlet.models.copies import State, copies
+from gauntlet.models.copies import Mapped, State, copies
+from gauntlet.models.stacked import Stacked
 
 #: Most numbers in one block of gradients, which bounds memory, and most gradients in it.
 NUMBERS, BLOCK = 2**24, 64
@@ -27,17 +28,41 @@ def of_batches(net: nn.Module, state: State, images: Tensor, labels: Tensor) -> 
         labels: (B, s) classes, on the same device.
     """
     names = [name for name, _ in net.named_parameters()]
-    run = copies(net)
-    size = max(1, min(BLOCK, NUMBERS // sum(state[name].numel() for name in names)))
+    run, size = copies(net), at_once(state[name] for name in names)
     for pixels, classes in zip(images.split(size), labels.split(size), strict=True):
         # A copy per batch, so that the gradient of a copy is that of its batch.
         tensors = {name: value.detach().expand(len(pixels), *value.shape) for name, value in state.items()}
-        tensors |= {name: tensors[name].clone().requires_grad_() for name in names}
-        logits = run(tensors, pixels, training=False)
-        losses = F.cross_entropy(logits.flatten(0, 1), classes.flatten(), reduction="none")
-        loss = losses.view(classes.shape).mean(dim=1).sum()
-        found = torch.autograd.grad(loss, [tensors[name] for name in names])
-        yield torch.cat([gradient.flatten(1) for gradient in found], dim=1)
+        found, _ = of_copies(run, tensors, names, pixels, classes, training=False)
+        yield torch.cat([gradient.flatten(1) for gradient in found.values()], dim=1)
+
+
+def of_copies(
+    run: Stacked | Mapped, states: State, names: list[str], images: Tensor, labels: Tensor, training: bool
+) -> tuple[State, Tensor]:
+    """Each copy's gradient of the mean cross-entropy of its own batch, and that loss.
+
+    Args:
+        run: what runs the copies.
+        states: of K copies, each tensor (K, ...); not changed, unless running statistics are updated.
+        names: of the parameters.
+        images: (K, s, C, H, W) in [0, 1].
+        labels: (K, s) classes.
+        training: see ``models.stacked.Stacked``.
+
+    Returns: name -> (K, ...), and (K,).
+    """
+    parameters = {name: states[name].detach().clone().requires_grad_() for name in names}
+    with torch.enable_grad():
+        logits = run(states | parameters, images, training)
+        losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        losses = losses.view(labels.shape).mean(dim=1)
+        found = torch.autograd.grad(losses.sum(), list(parameters.values()))
+    return dict(zip(names, found, strict=True)), losses.detach()
+
+
+def at_once(parameters: Iterable[Tensor]) -> int:
+    """How many gradients of one network are made in one program, given its parameters."""
+    return max(1, min(BLOCK, NUMBERS // sum(value.numel() for value in parameters)))
 
 
 def of_examples(net: nn.Module, state: State, images: Tensor, labels) -> Iterator[Tensor]:

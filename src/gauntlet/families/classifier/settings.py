@@ -20,9 +20,6 @@ NETWORK = "classifier"
 #: The forms of datasets that it takes.
 FORMS = ("arrays",)
 
-#: The forms of datasets that it takes.
-FORMS = ("arrays",)
-
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, strict=False)]
 NonNegative = Annotated[float, Field(ge=0, strict=False)]

@@ -11,6 +11,7 @@ from gauntlet.defenses.updates.base import UpdateDefense
 from gauntlet.families.federated.local import Recipe, Task, Update, trained
 from gauntlet.families.federated.world import Images
 from gauntlet.models.copies import State, copies
+from gauntlet.models.gradients import at_once, of_copies
 
 
 class PerExample:
@@ -26,7 +27,7 @@ class PerExample:
     def __init__(self, net: nn.Module, images: Images, recipe: Recipe, defense: UpdateDefense, together: int):
         self.net, self.images, self.recipe = net, images, recipe
         self.defense, self.together, self.names = defense, together, trained(net)
-        self.run = copies(net)
+        self.run, self.size = copies(net), at_once(net.parameters())
 
     def train(self, start: State, tasks: list[Task]) -> list[Update]:
         """The update of every task, from the same ``start``."""
@@ -64,20 +65,17 @@ class PerExample:
         longest = max(1, *map(len, batches))
         rows = torch.stack([F.pad(rows, (0, longest - len(rows))) for rows in batches])
         # A copy of the network per image, so that the gradient of a copy is that of its image.
-        states = {
-            name: torch.stack([client[name] for client in clients]).repeat_interleave(longest, dim=0)
-            for name in self.names
-        }
-        with torch.enable_grad():
-            tensors = [value.requires_grad_() for value in states.values()]
-            logits = self.run(states, self.images.pixels[rows.flatten()][:, None], training=True)
-            losses = F.cross_entropy(logits[:, 0], self.images.labels[rows.flatten()], reduction="none")
-            found = torch.autograd.grad(losses.sum(), tensors)
-        losses = losses.detach().view(rows.shape)
+        states = {name: torch.stack([client[name] for client in clients]) for name in self.names}
+        owner = torch.arange(len(clients), device=rows.device).repeat_interleave(longest)
+        found: list[tuple[State, Tensor]] = []
+        for some, of_whom in zip(rows.flatten().split(self.size), owner.split(self.size), strict=True):
+            copied = {name: value[of_whom] for name, value in states.items()}
+            pixels, labels = self.images.pixels[some], self.images.labels[some]
+            found.append(of_copies(self.run, copied, self.names, pixels[:, None], labels[:, None], True))
         gradients = {
-            name: value.view(*rows.shape, *value.shape[1:])
-            for name, value in zip(self.names, found, strict=True)
+            name: torch.cat([part[name] for part, _ in found]).unflatten(0, rows.shape) for name in self.names
         }
+        losses = torch.cat([of_block for _, of_block in found]).view(rows.shape)
         return [
             ({name: value[i, : len(own)] for name, value in gradients.items()}, losses[i, : len(own)])
             for i, own in enumerate(batches)

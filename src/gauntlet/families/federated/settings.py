@@ -77,11 +77,18 @@ class Data(Strict):
         return self
 
     def check_dataset(self, name: str, *, file: str | Path | None = None, key: str = "data") -> None:
-        """Raise GauntletError where the settings do not fit the registry's dataset ``name``: photos without a
-        size, a size for images of one size, or an attribute that it does not have."""
+        """Raise GauntletError where the settings do not fit the registry's dataset ``name``.
+
+        That is: no images to train or to test on, photos without a size, a size for images of one size, an
+        attribute that it does not have, or classes that only one split has.
+        """
         from gauntlet.data.registry import entry
 
         found = entry(name)
+        for split in ("train", "test"):
+            if split not in found.splits:
+                remedy = "choose another dataset"
+                raise GauntletError(f"{name} has no images to {split} on", file=file, key=key, remedy=remedy)
         if (found.form == "photos") != (self.photo_size is not None):
             raise GauntletError(
                 f"the images of {name} have {'many sizes' if found.form == 'photos' else 'one size'}",
@@ -89,7 +96,7 @@ class Data(Strict):
                 key=f"{key}.photo_size",
                 remedy="give one, in pixels" if found.form == "photos" else "leave it out",
             )
-        known = getattr(found, "attributes", [])
+        known = getattr(found, "attributes", None) or []
         for part, names in (("task", [self.task] if self.task else []), ("private", self.private)):
             for attribute in names:
                 if attribute not in known:
@@ -97,8 +104,15 @@ class Data(Strict):
                         f"{name} has no attribute {attribute!r}",
                         file=file,
                         key=f"{key}.{part}",
-                        remedy=did_you_mean(attribute, known) if known else "plant one, or leave it out",
+                        remedy=did_you_mean(attribute, known) if known else "leave it out",
                     )
+        if self.task is None and (found.class_count < 2 or getattr(found, "zero_shot", False)):
+            raise GauntletError(
+                f"there is nothing to learn of the classes of {name} that its test images show",
+                file=file,
+                key=f"{key}.task",
+                remedy=f"name one of {', '.join(known)}" if known else "choose another dataset",
+            )
 
 
 class Defense(Strict):

@@ -64,7 +64,8 @@ def run(
     def fit(seed: int, resume: Resume) -> Trained:
         simulation = Capturing(what, seed, dataset, device)
         simulation.fit(resume)
-        return Trained(simulation.weights(), simulation.rows, simulation.exchanged())
+        rows = {name: simulation.rows[name] for name in TABLES["train"]}
+        return Trained(simulation.weights(), rows, simulation.exchanged())
 
     train_block(
         recorder,

@@ -165,8 +165,17 @@ class Trial:
         self.world = world.build(dataset, what.data, seed, device)
         if settings.attributes and not self.world.attributes:
             raise GauntletError(
-                "there is no attribute to infer", key="data.plant", remedy="name some, or no such attack"
+                "there is no attribute to infer",
+                key="data.plant",
+                remedy="plant some, name some of the dataset's as private, or no such attack",
             )
+        for name in self.world.attributes if settings.attributes else ():
+            if len(np.unique(self.auxiliary(name)[2])) < 2:
+                raise GauntletError(
+                    f"the adversary's own images are alike in {name!r} (seed {seed})",
+                    key="data.held_out",
+                    remedy="hold out more of them, raise evaluate.auxiliary_per_class, or leave it out",
+                )
         self.pool = pool.draw(self.world, seed)
         self.first = self.new()
         self.released = released(tensors, self.new, device)
@@ -258,7 +267,7 @@ class Trial:
         )
 
     def attribute(self, label: str, attack: attribute_attacks.AttributeInference, name: str) -> None:
-        """One attack on one planted attribute of the clients' training images."""
+        """One attack on one attribute of the clients' training images."""
         found = []
         for client, net in self.released.models:
             own = self.owned(client)
@@ -273,22 +282,27 @@ class Trial:
         advantage = np.mean([of_model["advantage"] for of_model in found])
         print(f"seed {self.seed} {label} {name} advantage {advantage:.4f}", file=sys.stderr)
 
-    def inferred(self, attack, net: nn.Module, rows: np.ndarray, name: str) -> dict[str, float]:
-        """``attributes.base.leak`` of the training images ``rows`` under a network.
+    def auxiliary(self, name: str) -> tuple[Images, np.ndarray, np.ndarray]:
+        """The adversary's own images: those that the server holds out, or test images where there are none.
 
-        The adversary's own images are those that the server holds out, or test images where there are none.
+        Returns: that part of the world, the rows of it that the adversary has, and (m,) their attribute.
         """
-        bits, part = self.world.attributes[name], "held_out" if len(self.world.held_out) else "test"
-        known, attributes = getattr(self.world, part), getattr(bits, part)
-        few = _first(known.labels.cpu().numpy(), self.settings.auxiliary_per_class)
+        part = "held_out" if len(self.world.held_out) else "test"
+        images = getattr(self.world, part)
+        rows = _first(images.labels.cpu().numpy(), self.settings.auxiliary_per_class)
+        return images, rows, getattr(self.world.attributes[name], part)[rows]
+
+    def inferred(self, attack, net: nn.Module, rows: np.ndarray, name: str) -> dict[str, float]:
+        """``attributes.base.leak`` of the training images ``rows`` under a network."""
+        known, few, attributes = self.auxiliary(name)
         evidence = attribute_attacks.Evidence(
             targets=features(net, self.world.train, rows),
             auxiliary=features(net, known, few),
-            attributes=attributes[few],
+            attributes=attributes,
             seed=self.seed,
         )
         imputed = create("attribute_inference", "imputation", {}).scores(evidence)
-        return leak(attack.scores(evidence), imputed, bits.train[rows])
+        return leak(attack.scores(evidence), imputed, self.world.attributes[name].train[rows])
 
     def _reference(self, tensors: dict[str, Tensor], device: torch.device) -> Reference:
         states, inside = unpacked(tensors, device)

@@ -62,7 +62,7 @@ class Membership(Strict):
 
 
 class AttributeInference(Strict):
-    """One attack on every planted attribute."""
+    """One attack on every attribute that is planted or private."""
 
     attribute_inference: str = Field(description="a file in src/gauntlet/attributes/")
     options: dict[str, Any] = Field(default_factory=dict, description="arguments of the attack")

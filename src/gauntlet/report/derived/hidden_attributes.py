@@ -10,8 +10,10 @@ from gauntlet.report.rounds import TRIAL, rows
 def hidden_attributes(tables, *, attack: str = "representation", chance: float = 0.5, margin: float = 0.05):
     """Over the attributes of a trial: ``attribute_accuracy``, the mean accuracy of the attack;
     ``attribute_gain``, its mean gain over an untrained network; and ``attributes_hidden``, the share of those
-    that it finds with an accuracy of at most ``margin`` above ``chance``, or above that of whoever guesses
-    from the class alone, should this be more (``imputation``).
+    that it finds with an accuracy of at most ``chance + margin``.
+
+    Where whoever guesses from the class alone does better than ``chance`` (``imputation``), that takes its
+    place, and the margin shrinks with what is left to find above it.
     """
     import pandas as pd
 
@@ -20,7 +22,9 @@ def hidden_attributes(tables, *, attack: str = "representation", chance: float =
     accuracy, gain, guessed = (scores[scores["metric"] == m] for m in ("accuracy", "gain", "imputation"))
     which = [*TRIAL, "detail"]
     hidden = accuracy.merge(guessed[[*which, "value"]], on=which, suffixes=("", "_guessed"))
-    hidden["value"] = (hidden["value"] <= hidden["value_guessed"].clip(lower=chance) + margin).astype(float)
+    guess = hidden["value_guessed"].clip(lower=chance)
+    limit = guess + margin * (1 - guess) / (1 - chance)
+    hidden["value"] = (hidden["value"] <= limit).astype(float)
     found = {"attribute_accuracy": accuracy, "attribute_gain": gain, "attributes_hidden": hidden}
     means = [
         rows(of_metric.groupby(TRIAL, as_index=False)["value"].mean(), metric)
