@@ -32,7 +32,8 @@ PALETTE = [
     *("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7A5C3E"),
     *("#7700EE", "#A8C256", "#771155", "#001177", "#442200"),
 ]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "8"]
+#: One more than colours, so that the first colour comes back with another marker: a star with four points.
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", (4, 1, 0)]
 #: Dash patterns in line widths, as seaborn takes them: "" is a solid line.
 DASHES = ["", (4, 1.5), (1, 1.2)]
 
@@ -66,7 +67,7 @@ class Look:
     """How a method is drawn."""
 
     color: str
-    marker: str
+    marker: str | tuple
     dashes: tuple | str
 
 
