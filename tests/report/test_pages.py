@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -13,6 +14,7 @@ from gauntlet.data import registry
 from gauntlet.report.diagram import boxes
 from gauntlet.report.measurements import read
 from gauntlet.report.pages.captions import caption
+from gauntlet.report.pages.costs import cost
 from gauntlet.report.pages.datasets import datasets
 from gauntlet.report.study import Step, load
 
@@ -97,3 +99,27 @@ def test_a_run_that_has_not_finished_says_so_and_what_to_do(tmp_path):
     with pytest.raises(GauntletError, match="has not finished") as refused:
         read(tmp_path)
     assert "source=published" in textwrap.dedent(str(refused.value))
+
+
+def test_models_that_jobs_needed_are_counted_once():
+    """Two methods attacked: each has a federation of its own, and both read the same shadow models."""
+    shadows = {"folder": "results/shadows/a", "seconds": 40.0, "device": "cpu"}
+    cells = [
+        {
+            "method": method,
+            "attack": {"seconds": 3.0, "device": "cpu"},
+            "needed": {
+                "target": {"folder": f"results/federated/{method}", "seconds": seconds},
+                "shadows": shadows,
+            },
+        }
+        for method, seconds in (("fedavg", 10.0), ("flip", 20.0))
+    ]
+    study = SimpleNamespace(methods=["fedavg", "flip"], label=str.upper)
+    found = cost(study, SimpleNamespace(manifest={"cells": cells}))
+    assert found["heads"] == ["attacks", "models needed"]
+    rows = {label: list(row.values()) for label, row in found["rows"]}
+    assert rows == {"FEDAVG": [3, 10], "FLIP": [3, 20], "several methods": [0, 40]}
+    assert found["all"] == 76
+    assert found["jobs"] == 5
+    assert found["devices"] == ["cpu"]

@@ -9,9 +9,16 @@ from gauntlet.report.measurements import Measurements
 from gauntlet.report.pages.cells import STEPS
 from gauntlet.report.study import Study
 
+#: The step of models that other families train, and its heading.
+NEEDED = "models needed"
+
 
 def cost(study: Study, measurements: Measurements) -> dict[str, Any]:
-    """Seconds per method and step that the family has, over all blocks and seeds."""
+    """Seconds per method and step that the family has, over all blocks and seeds.
+
+    Models of other families that jobs needed are a step of their own; what several methods needed, such as
+    shadow models, is a row of its own, so that each job counts once.
+    """
     cells = measurements.manifest["cells"]
     steps = [step for step in STEPS if any(step in cell for cell in cells)]
     rows: dict[str, dict[str, float]] = {}
@@ -19,17 +26,38 @@ def cost(study: Study, measurements: Measurements) -> dict[str, Any]:
         row = rows.setdefault(cell["method"], dict.fromkeys(steps, 0.0))
         for step in steps:
             row[step] += cell[step].get("seconds", 0.0)
+    needed = {job["folder"]: job for cell in cells for job in _needed(cell)}
+    users = {folder: {cell["method"] for cell in cells if folder in _folders(cell)} for folder in needed}
     ordered = [(study.label(method), rows[method]) for method in study.methods if method in rows]
+    if needed:
+        shared = dict.fromkeys(steps, 0.0) | {NEEDED: 0.0}
+        for row in rows.values():
+            row[NEEDED] = 0.0
+        for folder, job in needed.items():
+            row = rows[min(users[folder])] if len(users[folder]) == 1 else shared
+            row[NEEDED] += job["seconds"]
+        if shared[NEEDED]:
+            ordered.append(("several methods", shared))
+        steps = [*steps, NEEDED]
     totals = {step: sum(row[step] for _, row in ordered) for step in steps}
-    ran = [cell[step] for cell in cells for step in steps]
+    ran = [cell[step] for cell in cells for step in STEPS if step in cell] + list(needed.values())
     return {
-        "heads": [STEPS[step] for step in steps],
+        "heads": [STEPS.get(step, step) for step in steps],
         "rows": ordered,
         "totals": totals,
         "all": sum(totals.values()),
         "jobs": len(ran),
         "devices": sorted({job["device"] for job in ran if job.get("device")}),
     }
+
+
+def _needed(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trainings of other families that its jobs read, of which the time is known."""
+    return [job for job in cell.get("needed", {}).values() if "seconds" in job]
+
+
+def _folders(cell: Mapping[str, Any]) -> set[str]:
+    return {job["folder"] for job in _needed(cell)}
 
 
 def planned(rows: Sequence[Mapping[str, Any]]) -> list[str]:
