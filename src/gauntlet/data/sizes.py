@@ -28,8 +28,10 @@ def taken(
     found = entry(dataset)
     if found.form == "photos":
         total = found.splits.get(split)
-        kinds = 2 if task else total.classes if total else 0
-        counts = [total.images / kinds] * kinds if total else []
+        counts = []
+        if total:
+            kinds = 2 if task else total.classes
+            counts = [total.images / kinds] * kinds
     else:
         counts = [count for count in found.per_class(split) if count]
     left = [max(count - held_out, 0) for count in counts]

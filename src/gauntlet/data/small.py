@@ -31,9 +31,6 @@ class Decoded:
     def __init__(self, photos: Photos, rows: np.ndarray, size: int):
         self.photos, self.rows, self.size = photos, rows, size
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __getitem__(self, places: np.ndarray) -> np.ndarray:
         """uint8 (len(places), 3, size, size). Raises GauntletError for a photo that does not decode."""
         from gauntlet.data.crops import CentreCrop

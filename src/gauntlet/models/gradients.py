@@ -51,7 +51,7 @@ def of_copies(
 
     Returns: name -> (K, ...), and (K,).
     """
-    parameters = {name: states[name].detach().clone().requires_grad_() for name in names}
+    parameters = {name: states[name].detach().requires_grad_() for name in names}
     with torch.enable_grad():
         logits = run(states | parameters, images, training)
         losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")

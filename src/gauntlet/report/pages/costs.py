@@ -26,8 +26,12 @@ def cost(study: Study, measurements: Measurements) -> dict[str, Any]:
         row = rows.setdefault(cell["method"], dict.fromkeys(steps, 0.0))
         for step in steps:
             row[step] += cell[step].get("seconds", 0.0)
-    needed = {job["folder"]: job for cell in cells for job in _needed(cell)}
-    users = {folder: {cell["method"] for cell in cells if folder in _folders(cell)} for folder in needed}
+    needed, users = {}, {}
+    for cell in cells:
+        for job in cell.get("needed", {}).values():
+            if "seconds" in job:
+                needed[job["folder"]] = job
+                users.setdefault(job["folder"], set()).add(cell["method"])
     ordered = [(study.label(method), rows[method]) for method in study.methods if method in rows]
     if needed:
         shared = dict.fromkeys(steps, 0.0) | {NEEDED: 0.0}
@@ -49,15 +53,6 @@ def cost(study: Study, measurements: Measurements) -> dict[str, Any]:
         "jobs": len(ran),
         "devices": sorted({job["device"] for job in ran if job.get("device")}),
     }
-
-
-def _needed(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The trainings of other families that its jobs read, of which the time is known."""
-    return [job for job in cell.get("needed", {}).values() if "seconds" in job]
-
-
-def _folders(cell: Mapping[str, Any]) -> set[str]:
-    return {job["folder"] for job in _needed(cell)}
 
 
 def planned(rows: Sequence[Mapping[str, Any]]) -> list[str]:
