@@ -1,9 +1,6 @@
 """Training classifiers: what they learn, what determines the bytes, and what happens to a killed run."""
 
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +9,7 @@ import torch
 import toy_classifier
 from toy_classifier import identity
 
+import moments
 from gauntlet.core.config import parse
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import read_sidecar
@@ -126,31 +124,17 @@ def test_the_rate_follows_its_schedule():
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, folder):
     recipe = {"optimizer": "adam", "lr": 0.01, "augment": ["crop", "flip"], "schedule": "cosine"}
     whole = fit(tmp_path / "whole", folder, "trades", seeds=(0, 1), **recipe)
+    killed, state = tmp_path / "killed", tmp_path / "state"
+    command = moments.python(toy_classifier.__file__, folder, killed, state, "trades", 0, 1)
     for seed in (0, 1):
-        target = f"step {seed} {random.randrange(3, 30)}"
-        killed = script(folder, tmp_path / "killed", tmp_path / "state", "trades", 0, 1)
-        for line in killed.stdout:
-            if line.strip() == target:
-                killed.kill()
-                break
-        killed.communicate()
-        assert killed.returncode == -9
-        assert not (tmp_path / "killed" / "model.safetensors").exists()
-    last = script(folder, tmp_path / "killed", tmp_path / "state", "trades", 0, 1)
-    out, err = last.communicate()
-    assert last.returncode == 0, err
+        moments.kill_at(f"step {seed} {random.randrange(3, 30)}", command)
+        assert not (killed / "model.safetensors").exists()
+    out, err = moments.finish(command)
     assert err.count("resuming from") == 2
     assert "imported torch._dynamo" not in out
     for name in PAYLOADS:
-        assert (tmp_path / "killed" / name).read_bytes() == whole[name], name
-    assert list((tmp_path / "state").glob("*.state")) == []
-
-
-def script(folder, out, state, *arguments):
-    command = [sys.executable, Path(toy_classifier.__file__), folder, out, state, *arguments]
-    return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        assert (killed / name).read_bytes() == whole[name], name
+    assert list(state.glob("*.state")) == []
 
 
 def test_faults_are_named(tmp_path, folder):

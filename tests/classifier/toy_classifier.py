@@ -24,13 +24,14 @@ def identity(defense="none", options=None, data=None, architecture="cnn2_bn", **
 
 if __name__ == "__main__":
     from gauntlet.core.devices import setup
+    from moments import say
 
     data_folder, out, state, defense, *seeds = sys.argv[1:]
     update = train.Training.update
 
     def announced(self, rows, epoch, number):
         update(self, rows, epoch, number)
-        print(f"step {self.seed} {self.step}", flush=True)
+        say(f"step {self.seed} {self.step}")
 
     train.Training.update = announced
     recipe = {"optimizer": "adam", "lr": 0.01, "augment": ["crop", "flip"], "schedule": "cosine"}

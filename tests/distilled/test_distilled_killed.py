@@ -1,25 +1,16 @@
 """A federation of distilled samples that is killed goes on where it was, in the middle of a round."""
 
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import toy_distilled
 from toy_distilled import SMALL, TABLES, identity
 
+import moments
 from gauntlet.families import weights
 from gauntlet.families.distilled import train
 
 PAYLOADS = ("model.safetensors", *(f"{name}.parquet" for name in TABLES))
-
-
-def script(folder, out, state, *arguments):
-    command = [sys.executable, Path(toy_distilled.__file__), folder, out, state, *arguments]
-    return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def files(folder):
@@ -29,27 +20,19 @@ def files(folder):
 @pytest.mark.parametrize("method", ["bilevel", "gradient_matching"])
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, folder, method):
     """4 rounds of 3 updates; SIGKILL after a random update of the second or third round, of both seeds."""
-    arguments = (folder, tmp_path / "killed", tmp_path / "state", method, 0, 1)
+    killed, state = tmp_path / "killed", tmp_path / "state"
+    command = moments.python(toy_distilled.__file__, folder, killed, state, method, 0, 1)
     train.run(identity(method, rounds=4), [0, 1], tmp_path / "whole", None, "cpu", folder)
     for seed in (0, 1):
-        target = f"advanced {seed} {random.randrange(4, 9)}"
-        killed = script(*arguments)
-        for line in killed.stdout:
-            if line.strip() == target:
-                killed.kill()
-                break
-        killed.communicate()
-        assert killed.returncode == -9
-        assert not (tmp_path / "killed" / "model.safetensors").exists()
-        assert (tmp_path / "state" / f"seed-{seed}.state").exists()
-    last = script(*arguments)
-    out, err = last.communicate()
-    assert last.returncode == 0, err
+        moments.kill_at(f"advanced {seed} {random.randrange(4, 9)}", command)
+        assert not (killed / "model.safetensors").exists()
+        assert (state / f"seed-{seed}.state").exists()
+    out, err = moments.finish(command)
     assert err.count("resuming from") == 2
     assert 3 <= out.count("advanced") <= 10  # the first seed was finished, the second begun
     assert "imported torch._dynamo" not in out
-    assert files(tmp_path / "killed") == files(tmp_path / "whole")
-    assert list((tmp_path / "state").glob("*.state")) == []
+    assert files(killed) == files(tmp_path / "whole")
+    assert list(state.glob("*.state")) == []
 
 
 @pytest.mark.parametrize("method", SMALL)

@@ -51,6 +51,7 @@ if __name__ == "__main__":
     from gauntlet.core.devices import setup
     from gauntlet.families.distilled.alone import Alone
     from gauntlet.families.distilled.sharing import Sharing
+    from moments import say
 
     data_folder, out, state, method, *seeds = sys.argv[1:]
 
@@ -58,7 +59,7 @@ if __name__ == "__main__":
         def announcing(self):
             advance(self)
             self.done = getattr(self, "done", 0) + 1
-            print(f"advanced {self.seed} {self.done}", flush=True)
+            say(f"advanced {self.seed} {self.done}")
 
         return announcing
 

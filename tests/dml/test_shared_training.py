@@ -1,14 +1,13 @@
 """Two processes that share a training end where one ends."""
 
-import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import toy
 
+import moments
 from gauntlet import data
 from gauntlet.core import processes
 from gauntlet.families import weights
@@ -17,16 +16,11 @@ from gauntlet.families.dml import train
 pytestmark = pytest.mark.slow
 
 
-def start(*arguments):
-    """The script ``toy.py`` in two processes; what they print comes as lines."""
-    bin = Path(sys.executable).parent
-    return subprocess.Popen(
-        [bin / "torchrun", "--standalone", "--nproc-per-node=2", toy.__file__, *map(str, arguments)],
-        env={**os.environ, processes.STARTED: "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def command(out, state):
+    """Train by the script ``toy.py`` in two processes."""
+    torchrun = Path(sys.executable).parent / "torchrun"
+    words = ("--standalone", "--nproc-per-node=2", toy.__file__, out, state, "eat", 2, 0)
+    return [str(torchrun), *map(str, words)]
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +39,20 @@ def distance(one, other):
     return sum(float((one[name] - other[name]).square().sum()) for name in one) ** 0.5
 
 
-def test_they_end_where_one_ends(alone, tmp_path):
+def test_they_end_where_one_ends(alone, tmp_path, monkeypatch):
     first, last = alone
-    run = start(tmp_path / "out", tmp_path / "state", "eat", 2, 0)
-    said, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, said
+    monkeypatch.setenv(processes.STARTED, "1")
+    moments.finish(command(tmp_path / "out", tmp_path / "state"))
     found = weights.read(tmp_path / "out/model.safetensors", 0)
     assert distance(found, last) < 0.01 * distance(first, last)
 
 
 def test_a_signal_to_all_saves_once_and_one_process_goes_on(alone, tmp_path, monkeypatch):
     first, last = alone
-    run = start(tmp_path / "out", tmp_path / "state", "eat", 2, 0)
-    for line in run.stdout:
-        if line.strip() == "step 0 5":
-            run.send_signal(signal.SIGTERM)  # torchrun hands it on
-            break
+    with monkeypatch.context() as patch:
+        patch.setenv(processes.STARTED, "1")
+        run = moments.until("step 0 5", command(tmp_path / "out", tmp_path / "state"))
+    run.send_signal(signal.SIGTERM)  # torchrun hands it on
     said, _ = run.communicate(timeout=300)
     assert run.returncode != 0, said
     assert not (tmp_path / "out").exists()

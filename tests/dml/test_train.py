@@ -1,7 +1,4 @@
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +6,7 @@ import torch
 import toy
 from safetensors.torch import load_file
 
+import moments
 from gauntlet import data
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.provenance import read_sidecar
@@ -151,31 +149,15 @@ def test_global_random_state_is_neither_used_nor_moved(tmp_path):
     assert fit(tmp_path / "b", "mixup") == one
 
 
-def script(out, state, *arguments):
-    command = [sys.executable, Path(toy.__file__), out, state, *arguments]
-    return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
     """12 steps per seed; SIGKILL at a random step of the first seed, and again of the second."""
-    arguments = ("eat", 2, 0, 1)
+    command = moments.python(toy.__file__, tmp_path / "killed", tmp_path / "state", "eat", 2, 0, 1)
     train.run(toy.identity("eat", 2, epochs=6), [0, 1], tmp_path / "whole", None, "cpu")
     for seed in (0, 1):
-        target = f"step {seed} {random.randrange(2, 11)}"
-        killed = script(tmp_path / "killed", tmp_path / "state", *arguments)
-        for line in killed.stdout:
-            if line.strip() == target:
-                killed.kill()
-                break
-        killed.communicate()
-        assert killed.returncode == -9
+        moments.kill_at(f"step {seed} {random.randrange(2, 11)}", command)
         assert not (tmp_path / "killed" / "model.safetensors").exists()
         assert (tmp_path / "state" / f"seed-{seed}.state").exists()
-    last = script(tmp_path / "killed", tmp_path / "state", *arguments)
-    out, err = last.communicate()
-    assert last.returncode == 0, err
+    out, err = moments.finish(command)
     assert err.count("resuming from") == 2
     assert 1 <= out.count("step") < 12  # the first seed was finished, the second begun
     assert "imported torch._dynamo" not in out

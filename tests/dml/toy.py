@@ -52,6 +52,7 @@ if __name__ == "__main__":
     from gauntlet.core import processes
     from gauntlet.core.devices import setup
     from gauntlet.families.dml import train
+    from moments import say
 
     out, state, defense, members, *seeds = sys.argv[1:]
     data.load = lambda name, folder=None: dataset()
@@ -59,7 +60,7 @@ if __name__ == "__main__":
 
     def announced(self, rows, epoch):
         step(self, rows, epoch)
-        print(f"step {self.seed} {self.progress.step}", flush=True)
+        say(f"step {self.seed} {self.progress.step}")
 
     train.Training.update = announced
     device = setup("cpu")

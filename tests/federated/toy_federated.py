@@ -48,13 +48,14 @@ def played(simulated):
 
 if __name__ == "__main__":
     from gauntlet.core.devices import setup
+    from moments import say
 
     data_folder, out, state, selection, *seeds = sys.argv[1:]
     play = Simulation.play
 
     def announced(self):
         play(self)
-        print(f"round {self.seed} {self.round}", flush=True)
+        say(f"round {self.seed} {self.round}")
 
     Simulation.play = announced
     train.run(

@@ -86,13 +86,17 @@ def values(scores, attack, **where):
 WHAT, HOW = identity(), attacks(["loss", "rmia"])
 
 if __name__ == "__main__":
+    from moments import say
+
     data_folder, root, out, state, *seeds = sys.argv[1:]
     seeds = [int(seed) for seed in seeds]
     measure = evaluate.Trial.measure
 
     def announcing(self, exchanged):
-        print(f"begins {self.seed}", flush=True)
-        return measure(self, exchanged)
+        say(f"begins {self.seed}")
+        rows = measure(self, exchanged)
+        say(f"ends {self.seed}")
+        return rows
 
     evaluate.Trial.measure = announcing
     weights = train(WHAT, root, data_folder, seeds)

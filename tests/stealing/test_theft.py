@@ -3,9 +3,6 @@
 import base64
 import copy
 import io
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +12,7 @@ import toy_stealing
 from PIL import Image
 from toy_stealing import SMALL, identity
 
+import moments
 from gauntlet import data
 from gauntlet.blackbox.oracle import Oracle
 from gauntlet.core.config import parse
@@ -137,30 +135,16 @@ def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(tmp_path,
 
 def test_a_killed_theft_goes_on_to_the_same_bytes(tmp_path, folder, target):
     whole = steal(tmp_path / "whole", folder, target, "mega", seeds=(0, 1))
-    arguments = (folder, target, tmp_path / "killed", tmp_path / "state", "mega", 0, 1)
+    killed, state = tmp_path / "killed", tmp_path / "state"
+    command = moments.python(toy_stealing.__file__, folder, target, killed, state, "mega", 0, 1)
     for seed in (0, 1):
-        killed = script(*arguments)
-        for line in killed.stdout:
-            if line.startswith(f"measured {seed} 25"):  # 2500 and what filled the pool
-                killed.kill()
-                break
-        killed.communicate()
-        assert killed.returncode == -9
-        assert not (tmp_path / "killed" / "model.safetensors").exists()
-    last = script(*arguments)
-    out, err = last.communicate()
-    assert last.returncode == 0, err
+        moments.kill_at(rf"measured {seed} 25\d\d", command)  # 2500 and what filled the pool
+        assert not (killed / "model.safetensors").exists()
+    out, err = moments.finish(command)
     assert err.count("resuming from") == 2
     assert "imported torch._dynamo" not in out
     for name in PAYLOADS:
-        assert (tmp_path / "killed" / name).read_bytes() == whole[name], name
-
-
-def script(*arguments):
-    command = [sys.executable, Path(toy_stealing.__file__), *arguments]
-    return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        assert (killed / name).read_bytes() == whole[name], name
 
 
 def test_protections_reach_the_answers(tmp_path, folder, target):

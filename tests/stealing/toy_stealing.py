@@ -54,13 +54,14 @@ def identity(method, access=None, options=None, data=None, **recipe):
 
 if __name__ == "__main__":
     from gauntlet.core.devices import setup
+    from moments import say
 
     data_folder, target, out, state, method, *seeds = sys.argv[1:]
     measure = train.Theft.measure
 
     def announced(self):
         measure(self)
-        print(f"measured {self.seed} {self.oracle.queries}", flush=True)
+        say(f"measured {self.seed} {self.oracle.queries}")
 
     train.Theft.measure = announced
     train.run(
