@@ -9,6 +9,7 @@ from torch import nn
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import names
+from gauntlet.models import stacked
 from gauntlet.models.classifiers import build
 from gauntlet.models.stacked import Stacked, stack
 
@@ -118,6 +119,44 @@ def test_losses_gradients_and_running_statistics_are_each_copys_own(name):
             if value.is_floating_point():
                 torch.testing.assert_close(tensors[key][index], value, **EXACT)
                 assert (tensors[key][index] - before[key][index]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", [*SHAPES, "plain"])
+@pytest.mark.parametrize("columns", [0, 100, 10**6])
+def test_the_gradient_of_a_gradient_is_each_copys_own(name, columns, monkeypatch):
+    """As inversion and distillation take it, with convolutions as products of matrices and without."""
+    monkeypatch.setattr(stacked, "COLUMNS", columns)
+    nets, tensors = copies(name, 3)
+    pixels, labels = images(name, 3, 2).requires_grad_(), torch.randint(4, (3, 2))
+    parameters = [key for key, _ in nets[0].named_parameters()]
+    tensors |= {key: tensors[key].clone().requires_grad_() for key in parameters}
+    own = [tensors[key] for key in parameters]
+
+    def slopes(logits, labels, of):
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        gradients = torch.autograd.grad(loss, of, create_graph=True)
+        return torch.autograd.grad(sum(value.pow(3).sum() for value in gradients), [pixels, *of])
+
+    logits = Stacked(nets[0], twice=True)(tensors, pixels, training=False)
+    of_pixels, *found = slopes(logits.flatten(0, 1), labels.flatten(), own)
+    assert of_pixels.abs().max() > 1e-6
+    for index, net in enumerate(nets):
+        net.eval()
+        expected, *wanted = slopes(net(pixels[index]), labels[index], list(net.parameters()))
+        torch.testing.assert_close(of_pixels[index], expected[index], **EXACT)
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one[index], other, **EXACT)
+
+
+def test_a_convolution_with_many_positions_stays_one(monkeypatch):
+    """The product would need memory for every position of every kernel."""
+    monkeypatch.setattr(stacked.F, "unfold", None)
+    nets, tensors = copies("plain3conv", 2)
+    run = Stacked(nets[0], twice=True)
+    with pytest.raises(TypeError):
+        run(tensors, images("plain3conv", 2, 1), training=False)
+    monkeypatch.setattr(stacked, "COLUMNS", 0)
+    run(tensors, images("plain3conv", 2, 1), training=False)
 
 
 def test_evaluation_moves_no_running_statistics():

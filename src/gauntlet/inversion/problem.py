@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.inversion.observation import Observation
+from gauntlet.models.copies import copies
 
 
 class Problem:
@@ -54,11 +54,7 @@ class Problem:
         scale = self.steps * (torch.ones(self.rows).to(like) if self.lr is None else self.lr)
         self.gradient = [value / spread(scale, value) for value in self.update]
         self._buffers = {name: stack("weights", name) for name in first.weights if name not in self.names}
-
-        def run(tensors: dict[str, Tensor], images: Tensor) -> Tensor:
-            return functional_call(net, tensors, (images,))
-
-        self._run = vmap(run)
+        self._run = copies(net, twice=True)
 
     def gradients(self, parameters: list[Tensor], images: Tensor, targets: Tensor) -> list[Tensor]:
         """Gradients of the mean cross-entropy, differentiable in everything.
@@ -71,7 +67,7 @@ class Problem:
         Returns: like ``parameters``.
         """
         tensors = self._buffers | dict(zip(self.names, parameters, strict=True))
-        losses = -(targets * self._run(tensors, images).log_softmax(-1)).sum(-1).mean(1)
+        losses = -(targets * self._run(tensors, images, training=False).log_softmax(-1)).sum(-1).mean(1)
         return list(torch.autograd.grad(losses.sum(), parameters, create_graph=True, materialize_grads=True))
 
     def needs_rate(self, why: str) -> None:

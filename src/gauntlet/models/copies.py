@@ -41,14 +41,14 @@ class Mapped:
         return run(tensors, images)
 
 
-def copies(net: nn.Module) -> Stacked | Mapped:
-    """What runs K copies of ``net``, each with weights of its own.
+def copies(net: nn.Module, twice: bool = False) -> Stacked | Mapped:
+    """What runs K copies of ``net``, each with weights of its own; ``twice`` as in ``Stacked``.
 
     Raises:
         GauntletError: see ``Mapped``.
     """
     try:
-        return Stacked(net)
+        return Stacked(net, twice)
     except GauntletError:
         return Mapped(net)
 

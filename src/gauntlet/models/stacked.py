@@ -23,11 +23,15 @@ class Stacked:
 
     Knows Conv2d (ungrouped), BatchNorm2d, GroupNorm, ReLU, MaxPool2d, AvgPool2d, Flatten and Linear.
 
+    Args:
+        net: the network; its own weights are not used.
+        twice: gradients will be differentiated: the same values up to rounding, by what is fast then.
+
     Raises:
         GauntletError: another layer, or one with a setting that copies do not honour.
     """
 
-    def __init__(self, net: nn.Sequential):
+    def __init__(self, net: nn.Sequential, twice: bool = False):
         self.layers = []
         children = net.named_children() if isinstance(net, nn.Sequential) else [("", net)]
         for name, layer in children:
@@ -38,10 +42,10 @@ class Stacked:
                     key="train.mode",
                     remedy="set mode: sequential",
                 )
-            self.layers.append((name, layer, run))
+            self.layers.append((name, layer, _conv_as_product if twice and run is _conv else run))
         # Means over the pixels of a channel are faster where they lie together; all else where channels do.
         grouped = any(isinstance(layer, nn.GroupNorm) for _, layer, _ in self.layers)
-        self.layout = torch.contiguous_format if grouped else torch.channels_last
+        self.layout = torch.contiguous_format if grouped or twice else torch.channels_last
 
     def __call__(self, tensors: dict[str, Tensor], images: Tensor, training: bool) -> Tensor:
         """Logits of every copy.
@@ -84,6 +88,30 @@ def _conv(layer, own, x, copies, training, shared):
     return F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, groups)
 
 
+def _conv_as_product(layer, own, x, copies, training, shared):
+    """A convolution as one product of matrices per copy, while its columns are few.
+
+    PyTorch differentiates the gradient of a grouped convolution group by group, that of a batched product at
+    once.
+    """
+    if shared or isinstance(layer.padding, str):
+        return _conv(layer, own, x, copies, training, shared)
+    sides = zip(x.shape[2:], layer.kernel_size, layer.stride, layer.padding, layer.dilation, strict=True)
+    height, width = ((n + 2 * pad - gap * (k - 1) - 1) // step + 1 for n, k, step, pad, gap in sides)
+    batch = len(x)
+    if batch * height * width > COLUMNS:
+        return _conv(layer, own, x, copies, training, shared)
+    columns = F.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+    columns = (
+        columns.view(batch, copies, -1, height * width)
+        .permute(1, 2, 0, 3)
+        .reshape(copies, -1, batch * height * width)
+    )
+    weight, bias = own["weight"].flatten(2), own["bias"]
+    out = torch.bmm(weight, columns) if bias is None else torch.baddbmm(bias[..., None], weight, columns)
+    return out.view(-1, batch, height, width).transpose(0, 1)
+
+
 def _norm(layer, own, x, copies, training, shared):
     if shared:
         x = x.repeat(1, copies, 1, 1)
@@ -122,6 +150,9 @@ def _linear(layer, own, x, copies, training, shared):
     return torch.bmm(x, weight) if own["bias"] is None else torch.baddbmm(own["bias"][:, None], x, weight)
 
 
+#: Most positions of a convolution in all images of a copy's batch at which ``_conv_as_product`` is faster
+#: (measured on a CPU; ``benchmarks.inversion``).
+COLUMNS = 256
 RUN = {
     nn.Conv2d: _conv,
     nn.BatchNorm2d: _norm,
