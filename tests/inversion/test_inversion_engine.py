@@ -9,6 +9,7 @@ from toy_inversion import CLASSES, SHAPE, generators, images, labels, network, o
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.registry import names, options
+from gauntlet.inversion import engine
 from gauntlet.inversion.base import make
 from gauntlet.inversion.engine import invert
 from gauntlet.inversion.observation import Observation
@@ -54,6 +55,18 @@ def test_packed_is_one_by_one(name):
             torch.testing.assert_close(apart.learned[key], value)
     alone = run(name, seen[1:2], restarts=2, generators=generators(3, 2)[1:2])
     torch.testing.assert_close(alone.images[0], together.images[1])
+
+
+def test_a_program_holds_so_many_pixels_and_no_more(monkeypatch, capsys):
+    seen, _ = targets(3, 2)
+    together = run("ig", seen, 2, report=1)
+    assert "copies 1 to 3 of 3" in capsys.readouterr().err
+    monkeypatch.setattr(engine, "PIXELS", 4 * SHAPE[1] * SHAPE[2])
+    apart = run("ig", seen, 2, report=1)
+    said = capsys.readouterr().err
+    assert "copies 1 to 2 of 3" in said
+    assert "copies 3 to 3 of 3" in said
+    torch.testing.assert_close(apart.images, together.images)
 
 
 def test_agic_with_equal_weights_and_one_round_is_inverting_gradients():

@@ -153,9 +153,9 @@ def test_the_error_of_frozen_weights_shrinks_linearly_in_the_rate(seed):
 def test_the_error_at_the_mean_point_of_the_steps_shrinks_quadratically(seed, steps):
     """Full steps begin at shares 0, 1/U, ... of the way: alpha (U-1)/(2U) is exact to first order."""
     alpha = {"alpha": torch.tensor([[(steps - 1) / (2 * steps)]]).double()}
-    middle = [error(Surrogate(0.5, 0.0), seed, lr, alpha, epochs=steps) for lr in (0.02, 0.01)]
+    middle = [error(Surrogate(0.5, 0.0), seed, lr, alpha, epochs=steps) for lr in (2e-3, 1e-3)]
     assert middle[0] / middle[1] == pytest.approx(4, rel=0.1)
-    assert middle[1] < error(Frozen(), seed, 0.01, epochs=steps)
+    assert middle[1] < error(Frozen(), seed, 1e-3, epochs=steps)
 
 
 def test_frozen_weights_are_exact_for_one_full_step():

@@ -16,8 +16,9 @@ from gauntlet.inversion.labels import SOFT, Clue, infer
 from gauntlet.inversion.observation import Observation, alike, check
 from gauntlet.inversion.problem import Problem
 
-#: Most copies of a network in one program: with more, an iteration takes longer in proportion.
-COPIES = 16
+#: Most copies of a network in one program, and on a CPU most pixels of all their images: with more, an
+#: iteration takes longer in proportion.
+COPIES, PIXELS = 16, 2**15
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def invert(
     iterations: int,
     generators: list[list[torch.Generator]],
     report: int = 0,
-    copies: int = COPIES,
+    copies: int | None = None,
 ) -> Reconstruction:
     """Reconstruct the images behind updates.
 
@@ -66,8 +67,8 @@ def invert(
         generators: per target and restart, a CPU generator (``core.seeds.torch_generator``) of its own, so
             that no draw depends on what is packed together.
         report: iterations from one line on stderr, and one entry of the history, to the next; 0 for none.
-        copies: most targets and restarts in one program: a matter of time and memory; results change by
-            rounding alone.
+        copies: most targets and restarts in one program, or None to choose: a matter of time and memory;
+            results change by rounding alone.
 
     Returns: on the device of ``net``.
 
@@ -81,6 +82,8 @@ def invert(
             check(net, one, classes)
     alike(observations)
     targets, restarts = len(observations), _restarts(generators, len(observations))
+    if copies is None:
+        copies = _copies(observations[0][0].images, image_shape, next(net.parameters()).is_cuda)
     if iterations < 0 or report < 0 or copies < 1:
         raise GauntletError(f"bad counts: iterations {iterations}, report {report}, copies {copies}")
     labels = None
@@ -134,6 +137,12 @@ def _best(descents: list[Descent], labels: Tensor | None, targets: int, restarts
         learned=best,
         seconds=statistics.median(seconds or [0.0]),
     )
+
+
+def _copies(images: int, image_shape: tuple[int, int, int], cuda: bool) -> int:
+    """How many copies go into one program when each has so many images."""
+    _, height, width = image_shape
+    return COPIES if cuda else min(COPIES, max(1, PIXELS // (images * height * width)))
 
 
 def _classes(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
