@@ -170,6 +170,18 @@ def test_an_attack_on_attributes_counts_with_its_mean_over_them(measured):
     assert legend(figure) == ["FEDAVG", "PRIVATE", "SAMPLES"]
 
 
+def test_the_line_stands_at_what_guessing_reaches(measured):
+    """The mean over attributes of the better of chance and the guess: 0.7 and 0.5 here, nowhere below 0.5."""
+    easy = measured.scores.eval("dataset == 'digits' and metric == 'imputation' and detail == 'noisy'")
+    measured.scores.loc[easy, "value"] = 0.7
+    figure, _ = privacy_utility(
+        measured, STUDY, attack="representation", metric="accuracy", guess="imputation"
+    )
+    for axis, expected in zip(figure.axes, (0.6, 0.5), strict=True):
+        (line,) = (line for line in axis.lines if line.get_linestyle() == ":")
+        assert line.get_xdata()[0] == pytest.approx(expected)
+
+
 def test_bars_are_as_high_as_the_attack_is_right(measured):
     figure, _ = attribute_bars(measured, STUDY)
     axis = figure.axes[0]

@@ -23,6 +23,7 @@ def privacy_utility(
     metric: str = "best_accuracy",
     utility: str = "accuracy",
     chance: float | None = 0.5,
+    guess: str | None = None,
     methods: list[str] | None = None,
     columns: int = 3,
 ):
@@ -33,10 +34,13 @@ def privacy_utility(
         attack, metric: what is given away; of an attack on attributes the mean over them.
         utility: the metric of ``clean``.
         chance: the attack's score where nothing is given away, dotted; null draws none.
+        guess: a metric of the attack, what a guess without the model reaches; where it is above ``chance`` it
+            takes its place, attribute by attribute.
     """
     import pandas as pd
 
     scores = where(measurements.scores, suite="main")
+    guessed = None if chance is None or guess is None else where(scores, attack=attack, metric=guess)
     trial = [*CELL, "seed"]
     given = where(scores, attack=attack, metric=metric).groupby(trial, as_index=False)["value"].mean()
     useful = where(scores, attack="clean", metric=utility)[[*trial, "value"]]
@@ -69,7 +73,8 @@ def privacy_utility(
             errors = {"xerr": x["half_width"], "yerr": y["half_width"]}
             style.point(axis, style.look(study, method), x["mean"], y["mean"], **errors)
         if chance is not None:
-            axis.axvline(chance, color=CHANCE, linestyle=":", linewidth=1)
+            nothing = chance if guessed is None else where(guessed, block)["value"].clip(lower=chance).mean()
+            axis.axvline(nothing, color=CHANCE, linestyle=":", linewidth=1)
         axis.set_xlabel(f"{study.attack_label(attack)}: {study.metric_label(metric)}")
         axis.set_ylabel(f"test {study.metric_label(utility)}")
         style.block_title(axis, study, block)
