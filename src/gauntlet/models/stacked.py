@@ -98,15 +98,12 @@ def _conv_as_product(layer, own, x, copies, training, shared):
         return _conv(layer, own, x, copies, training, shared)
     sides = zip(x.shape[2:], layer.kernel_size, layer.stride, layer.padding, layer.dilation, strict=True)
     height, width = ((n + 2 * pad - gap * (k - 1) - 1) // step + 1 for n, k, step, pad, gap in sides)
-    batch = len(x)
-    if batch * height * width > COLUMNS:
+    batch, positions = len(x), height * width
+    if batch * positions > COLUMNS:
         return _conv(layer, own, x, copies, training, shared)
     columns = F.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
-    columns = (
-        columns.view(batch, copies, -1, height * width)
-        .permute(1, 2, 0, 3)
-        .reshape(copies, -1, batch * height * width)
-    )
+    columns = columns.view(batch, copies, -1, positions).permute(1, 2, 0, 3)
+    columns = columns.reshape(copies, -1, batch * positions)
     weight, bias = own["weight"].flatten(2), own["bias"]
     out = torch.bmm(weight, columns) if bias is None else torch.baddbmm(bias[..., None], weight, columns)
     return out.view(-1, batch, height, width).transpose(0, 1)
@@ -150,8 +147,7 @@ def _linear(layer, own, x, copies, training, shared):
     return torch.bmm(x, weight) if own["bias"] is None else torch.baddbmm(own["bias"][:, None], x, weight)
 
 
-#: Most positions of a convolution in all images of a copy's batch at which ``_conv_as_product`` is faster
-#: (measured on a CPU; ``benchmarks.inversion``).
+#: Most positions, in all images of a copy's batch, at which a convolution was faster as a product on a CPU.
 COLUMNS = 256
 RUN = {
     nn.Conv2d: _conv,
